@@ -1,0 +1,144 @@
+"""Every error that a data unit raises, in one tree, so that `except DataUnitError` catches them all.
+
+    DataUnitError
+    ├── LifecycleError
+    │   ├── NotInitializedError      used before `initialize()`
+    │   └── UnitClosedError          used after `shutdown()`
+    ├── InvalidOptionError           an argument that no call accepts
+    ├── InvalidValueError            a value that this unit cannot hold
+    ├── ReentrantUpdateError         the unit was called from within its own `update(fn)`
+    ├── VersionConflictError         `if_version` did not match
+    ├── StorageError                 a file could not be read or written
+    │   ├── CorruptDataError         a file holds nothing that can be read, nor do its backups
+    │   └── LockTimeoutError         another process kept the file locked
+    └── StreamError
+        ├── NoMessageError           `get_nowait()` found nothing to read
+        ├── StreamClosedError        the stream or the subscription has ended
+        ├── SubscriberLaggedError    a reader fell behind and missed messages
+        ├── SlowSubscriberError      a reader held up its publisher for too long, or was cut off
+        ├── SubscriberLimitError     `max_subscribers` are subscribed already
+        └── HistoryGapError          the history no longer reaches back to `since`
+
+A class's docstring is its default message. What went wrong below (an `OSError`, a `TypeError`) is the
+`__cause__`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from library.infrastructure.data.entry import Entry
+
+
+class DataUnitError(Exception):
+    """A data unit could not do what it was asked to do."""
+
+    def __init__(self, message: str | None = None, **details: Any) -> None:
+        """Keep `message` (default: the class's docstring) and every detail as an attribute of that name."""
+        super().__init__(message or inspect.cleandoc(type(self).__doc__ or ""))
+        self.__dict__.update(details)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle the message and the details, so that errors cross process borders whole."""
+        return type(self), self.args, self.__dict__
+
+
+class LifecycleError(DataUnitError):
+    """The data unit is not open."""
+
+
+class NotInitializedError(LifecycleError):
+    """The data unit is not open yet: use `async with unit:` or call `await unit.initialize()` first."""
+
+
+class UnitClosedError(LifecycleError):
+    """The data unit was shut down: call `await unit.initialize()` to open it again."""
+
+
+class InvalidOptionError(DataUnitError):
+    """An option has a value that it cannot take."""
+
+    option: str
+    """The name of the option."""
+
+
+class InvalidValueError(DataUnitError):
+    """The value cannot be held by this data unit; the former value stays."""
+
+
+class ReentrantUpdateError(DataUnitError):
+    """The unit was called from within its own `update(fn)`: use the value that `fn` was given, and return the
+    new one."""
+
+
+class VersionConflictError(DataUnitError):
+    """The unit was changed in between: read `current`, decide again, and retry with its version."""
+
+    expected: int
+    """The version that the caller gave as `if_version`."""
+    current: Entry
+    """What the unit holds now."""
+
+    @classmethod
+    def between(cls, name: str, expected: int, current: Entry) -> VersionConflictError:
+        """Build the error of the unit `name`."""
+        message = f"{name} is at version {current.version}, not {expected}: look at `current`, decide again and retry"
+        return cls(message, expected=expected, current=current)
+
+
+class StorageError(DataUnitError):
+    """A file of the data unit could not be read or written."""
+
+    path: str
+    """The file."""
+
+
+class CorruptDataError(StorageError):
+    """The file holds no readable data and has no good backup: put a good copy in its place, or move it
+    away."""
+
+
+class LockTimeoutError(StorageError):
+    """Another process kept the file locked for too long: retry, or raise `lock_timeout_s`."""
+
+
+class StreamError(DataUnitError):
+    """A stream could not publish, or a subscriber could not read."""
+
+
+class NoMessageError(StreamError, asyncio.QueueEmpty):
+    """There is no message to read now."""
+
+
+class StreamClosedError(StreamError):
+    """The stream has ended, and all that it held has been read."""
+
+
+class SubscriberLaggedError(StreamError):
+    """The subscriber fell behind and missed messages; the next read goes on from the oldest that is kept."""
+
+    missed: int
+    """How many messages are lost to this subscriber."""
+
+
+class SlowSubscriberError(StreamError):
+    """A subscriber read too slowly."""
+
+
+class SubscriberLimitError(StreamError):
+    """As many subscribers as `max_subscribers` allows are subscribed already."""
+
+    limit: int
+    """The value of `max_subscribers`."""
+
+
+class HistoryGapError(StreamError):
+    """The history no longer reaches back that far: subscribe with `since=oldest`, or without `since`."""
+
+    since: int
+    """The version or offset that was asked for."""
+    oldest: int
+    """The smallest `since` that still misses nothing."""

@@ -1,0 +1,243 @@
+"""`Subscription`: a reader's place in a stream."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+from library.infrastructure.data.errors import (
+    InvalidOptionError,
+    NoMessageError,
+    SlowSubscriberError,
+    StreamClosedError,
+    SubscriberLaggedError,
+)
+from library.infrastructure.data.worker import run_in_worker
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from types import TracebackType
+    from typing import Self
+
+    from library.infrastructure.data.message_ring import MessageRing
+    from library.infrastructure.data.stream_data_unit import DataUnitStream
+
+Overflow = Literal["error", "drop_oldest", "block", "disconnect"]
+"""What happens when a subscriber has more than `queue_size` unread messages; see
+`DataUnitStream.subscribe`."""
+
+_SLICE: Final = 256
+"""How many messages `async for` takes at a time."""
+
+
+class Subscription:
+    """Reads the messages of a stream, each once, in order; made by `DataUnitStream.subscribe`.
+
+    One reader at a time: tasks that share a subscription share its messages. Read with `get`, `get_nowait`,
+    `async for`, or `batches`; leave with `aclose`, `async with`, or `DataUnitStream.unsubscribe`. One that is
+    forgotten unsubscribes when it is collected. When the stream is shut down, what is unread can still be
+    read; then iteration ends, and `get` raises `StreamClosedError`.
+
+    """
+
+    def __init__(
+        self, stream: DataUnitStream, ring: MessageRing, cursor: int, overflow: Overflow, limit: int | None
+    ) -> None:
+        """Begin to read; called by the stream.
+
+        Args:
+            stream: the stream.
+            ring: its messages.
+            cursor: the number of the first message to read.
+            overflow: what to do when the reader falls behind.
+            limit: how far it may; `None`: as far as messages are kept.
+
+        """
+        self._stream = stream
+        self._ring = ring
+        self._cursor = cursor
+        self._joined = ring.end
+        self._overflow = overflow
+        self._limit = limit
+        self._dropped = 0
+        self._closed = False
+        self._log_part: tuple[int, list[Any]] = (0, [])
+        """Messages that are older than the ring, read from the log, and the number of the first."""
+
+    @property
+    def lag(self) -> int:
+        """How many messages are unread."""
+        return max(0, self._ring.end - self._cursor)
+
+    @property
+    def dropped(self) -> int:
+        """How many messages this reader missed, because it fell behind or the stream was cleared."""
+        return self._dropped
+
+    @property
+    def position(self) -> int:
+        """The version of the last message read: give it as `since` to go on from there, after a restart
+        too."""
+        return self._cursor + self._ring.version_offset
+
+    def __repr__(self) -> str:
+        """Show the stream and the place in it."""
+        state = "closed" if self._closed else f"{self.lag} unread"
+        return f"<Subscription to {self._stream.name!r}, {state}>"
+
+    # -- reading ---------------------------------------------------------------------------------------------
+
+    async def get(self) -> Any:
+        """Wait for the next message and return it.
+
+        Raises:
+            StreamClosedError: the stream or this subscription has ended, and nothing is left to read.
+            SubscriberLaggedError: messages were missed; the next call goes on from the oldest that is kept.
+            SlowSubscriberError: this subscription was disconnected, since it fell behind.
+
+        """
+        messages = await self._next(1)
+        if messages is None:
+            raise self._ended()
+        return messages[0]
+
+    def get_nowait(self) -> Any:
+        """Return the next message at once.
+
+        Raises:
+            NoMessageError: there is none now; it is an `asyncio.QueueEmpty` too.
+            StreamClosedError: as for `get`; so are the other errors.
+
+        """
+        messages = self._unread(1)
+        if messages is None:
+            raise self._ended()
+        if not messages:
+            raise NoMessageError
+        self._move(1)
+        return messages[0]
+
+    async def __aiter__(self) -> AsyncIterator[Any]:
+        """Iterate over the messages until the stream ends; raises the errors of `get` but
+        `StreamClosedError`."""
+        blocks = self._overflow == "block"
+        while (messages := await self._peek(_SLICE)) is not None:
+            place = self._cursor
+            self._stream._count_read(len(messages))
+            for message in messages:
+                if self._cursor != place:  # somebody else reads this subscription, too
+                    break
+                self._cursor = place = place + 1
+                if blocks:
+                    self._stream._make_room()
+                yield message
+
+    async def batches(self, max: int = 512) -> AsyncIterator[list[Any]]:  # noqa: A002 - the word that says it
+        """Iterate over all that is unread, in lists of at most `max` messages, from 1 up."""
+        if not isinstance(max, int) or isinstance(max, bool) or max < 1:
+            raise InvalidOptionError(f"max must be a whole number from 1 up, not {max!r}", option="max")
+        while (messages := await self._next(max)) is not None:
+            yield messages
+
+    async def aclose(self) -> None:
+        """Leave the stream; whoever waits for a message of this subscription is told that it has ended."""
+        self._stream._forget(self)
+
+    async def __aenter__(self) -> Self:
+        """Return the subscription itself."""
+        return self
+
+    async def __aexit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Leave the stream."""
+        await self.aclose()
+
+    # -- the place in the stream -----------------------------------------------------------------------------
+
+    async def _next(self, count: int) -> list[Any] | None:
+        """Wait for up to `count` messages, at least one, and move past them; `None`: there will be no
+        more."""
+        messages = await self._peek(count)
+        if messages is not None:
+            self._move(len(messages))
+        return messages
+
+    async def _peek(self, count: int) -> list[Any] | None:
+        """Wait for up to `count` messages, at least one, without moving past them; `None`: there will be no
+        more."""
+        stream = self._stream
+        while True:
+            if self._is_behind_ring():
+                await self._read_log()
+            with stream._mutex.guard:
+                messages = self._unread(count)
+                if messages or messages is None:
+                    return messages
+                if self._is_behind_ring():
+                    continue
+                waiter = stream._changed.join()
+            try:
+                await waiter
+            finally:
+                with stream._mutex.guard:
+                    stream._changed.leave(waiter)
+
+    def _unread(self, count: int) -> list[Any] | None:
+        """Return up to `count` messages that can be read now; `None`: there will be no more."""
+        with self._stream._mutex.guard:
+            if self._closed:
+                return None
+            self._check_lag()
+            ring, cursor = self._ring, self._cursor
+            if cursor < ring.start:
+                first, part = self._log_part
+                return part[cursor - first : cursor - first + count] if cursor >= first else []
+            count = min(count, ring.end - cursor)
+            if count:
+                return self._stream._hand_out_all(ring.slice(cursor, count))
+            return None if ring.ended else []
+
+    def _check_lag(self) -> None:
+        """Jump to the oldest message that may still be read, and do with the loss what was asked for."""
+        end = self._ring.end
+        oldest = self._stream._oldest(self._ring)
+        limit = self._limit
+        if limit is not None and self._overflow != "block" and end - max(self._cursor, self._joined) > limit:
+            oldest = max(oldest, end - limit)
+        missed = oldest - self._cursor
+        if missed <= 0:
+            return
+        self._cursor = oldest
+        self._dropped += missed
+        self._stream._count_dropped(missed)
+        if self._overflow == "disconnect":
+            self._stream._forget(self)
+            raise SlowSubscriberError(
+                f"a subscription to {self._stream.name} was cut off: it missed {missed} messages"
+            )
+        if self._overflow != "drop_oldest":
+            message = (
+                f"a subscriber of {self._stream.name} missed {missed} messages: it was too slow, or the stream was cleared; "
+                "the next read goes on from the oldest that is kept"
+            )
+            raise SubscriberLaggedError(message, missed=missed)
+
+    def _move(self, count: int) -> None:
+        self._cursor += count
+        self._stream._count_read(count)
+        if self._overflow == "block":
+            self._stream._make_room()
+
+    def _is_behind_ring(self) -> bool:
+        """Tell whether the next message has to come from the log, and is not here yet."""
+        first, part = self._log_part
+        behind = self._stream._oldest(self._ring) <= self._cursor < self._ring.start
+        return behind and not self._closed and not first <= self._cursor < first + len(part)
+
+    async def _read_log(self) -> None:
+        cursor, offset = self._cursor, self._ring.version_offset
+        part = await run_in_worker(self._stream._read_log, cursor + offset + 1, _SLICE)
+        self._log_part = (cursor, part)
+
+    def _ended(self) -> StreamClosedError:
+        return StreamClosedError(f"{self._stream.name} has ended, or this subscription to it was closed")

@@ -1,0 +1,238 @@
+"""The specification's code runs as it stands.
+
+Each test takes the Python block below one heading of the specification, puts the few names into its namespace
+that the text takes for granted, and runs it unchanged, in an empty working directory.
+What a comment in the block says is printed, must be printed.
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import inspect
+import json
+import logging
+import re
+import subprocess
+import sys
+import warnings
+from abc import ABC
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+SPEC = Path(__file__).parent / "spec" / "data-infrastructure.md"
+
+
+def block_below(heading: str) -> str:
+    """Give the one Python block that stands below a heading, before the next."""
+    blocks: list[str] = []
+    current = ""
+    fenced: list[str] | None = None
+    language = ""
+    for line in SPEC.read_text(encoding="utf-8").splitlines():
+        if line.startswith("```"):
+            if fenced is None:
+                fenced, language = [], line.removeprefix("```").strip()
+            else:
+                if current == heading and language == "python":
+                    blocks.append("\n".join(fenced) + "\n")
+                fenced = None
+        elif fenced is not None:
+            fenced.append(line)
+        elif title := re.match(r"#+ +(.+?) *$", line):
+            current = title[1]
+    assert len(blocks) == 1, f"{len(blocks)} Python blocks below {heading!r}"
+    return blocks[0]
+
+
+async def run(source: str, **names: Any) -> dict[str, Any]:
+    """Run a block, which may await at top level, and give the names that it leaves."""
+    namespace: dict[str, Any] = {"__name__": "specification", **names}
+    code = compile(source, str(SPEC), "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
+    awaitable = eval(code, namespace)
+    if inspect.iscoroutine(awaitable):
+        await awaitable
+    return namespace
+
+
+def comment_after(statement: str, source: str) -> Any:
+    """Give the JSON value that the comment behind a statement shows."""
+    (line,) = [line for line in source.splitlines() if line.startswith(statement)]
+    return json.loads(line.partition("  # ")[2])
+
+
+@pytest.fixture(autouse=True)
+def working_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+async def test_the_base_class_has_every_method_that_the_specification_lists() -> None:
+    """`DataUnitBase` has the five coroutine methods, callable as they are written there."""
+    namespace = await run(block_below("DataUnitBase"), ABC=ABC, Any=Any)
+
+    from library.infrastructure.data import DataUnitBase
+
+    described = namespace["DataUnitBase"]
+    assert issubclass(DataUnitBase, ABC)
+    for name in ("get", "set", "clear", "initialize", "shutdown"):
+        ours, theirs = getattr(DataUnitBase, name), getattr(described, name)
+        assert inspect.iscoroutinefunction(ours), name
+        arguments = [object() for _ in inspect.signature(theirs).parameters]
+        inspect.signature(ours).bind(*arguments)
+
+
+async def test_a_memory_unit_gives_back_what_it_was_given(capsys: pytest.CaptureFixture[str]) -> None:
+    """The block prints the dictionary that its comment shows."""
+    source = block_below("Memory Data Unit")
+
+    await run(source)
+
+    assert comment_after("print(data)", source) == ast.literal_eval(capsys.readouterr().out)
+
+
+async def test_a_file_unit_keeps_its_value_for_the_next_run(working_directory: Path) -> None:
+    """What the block stored is in its file as JSON, and a second unit on the file reads it."""
+    source = block_below("File Data Unit")
+    expected = {"conversations": [{"id": "conv_1", "messages": 5}, {"id": "conv_2", "messages": 3}]}
+
+    namespace = await run(source)
+    await namespace["data_unit"].shutdown()
+    again = await run(source.replace("await data_unit.set(", "dict("))
+    await again["data_unit"].shutdown()
+
+    assert expected == namespace["data"]
+    assert expected == again["data"]
+    assert expected == json.loads((working_directory / "user_data.json").read_text(encoding="utf-8"))
+
+
+async def test_a_subscriber_receives_what_is_published(capsys: pytest.CaptureFixture[str]) -> None:
+    """The block prints the event that its comment shows."""
+    source = block_below("Stream Data Unit")
+
+    namespace = await run(source)
+    await namespace["stream"].shutdown()
+
+    assert comment_after("print(event_data)", source) == ast.literal_eval(capsys.readouterr().out)
+
+
+async def test_a_string_unit_appends_to_its_initial_value(capsys: pytest.CaptureFixture[str]) -> None:
+    """The block prints the four lines that its closing comment shows."""
+    source = block_below("String Data Unit")
+    expected = [line.removeprefix("# ") for line in source.partition("# Output:\n")[2].splitlines()]
+
+    namespace = await run(source)
+    await namespace["log_unit"].shutdown()
+
+    assert len(expected) == 4
+    assert "\n".join([*expected, "", ""]) == capsys.readouterr().out
+
+
+async def test_the_config_takes_the_six_options() -> None:
+    """The config holds each option as it was given."""
+    from library.infrastructure.data import DataUnitType
+
+    config = (await run(block_below("DataUnitConfig")))["config"]
+
+    assert DataUnitType.MEMORY is config.data_type
+    assert (False, 1000, None) == (config.persistent, config.cache_size, config.file_path)
+    assert ("utf-8", None) == (config.encoding, config.initial_value)
+
+
+async def test_a_unit_may_live_as_long_as_one_function() -> None:
+    """The function opens a unit, uses it, closes it, and returns the value."""
+    from library.infrastructure.data import DataUnitConfig, DataUnitMemory
+
+    data = {"key": "value"}
+    namespace = await run(
+        block_below("Memory Management"),
+        DataUnitMemory=DataUnitMemory,
+        config=DataUnitConfig(data_type="memory"),
+        data=data,
+    )
+
+    assert data == await namespace["use_data_unit"]()
+
+
+async def test_a_fallback_takes_what_a_unit_refuses(caplog: pytest.LogCaptureFixture) -> None:
+    """A value that JSON cannot hold raises `DataUnitError`, is logged, and goes into the fallback."""
+    from library.infrastructure.data import DataUnitConfig, DataUnitFile, DataUnitMemory
+
+    logger = logging.getLogger("specification")
+    large_data = object()
+    config = DataUnitConfig(data_type="file", file_path="large.json")
+    async with (
+        DataUnitFile("large.json", config) as data_unit,
+        DataUnitMemory(DataUnitConfig(data_type="memory")) as fallback_data_unit,
+    ):
+        await run(
+            block_below("Error Handling"),
+            data_unit=data_unit,
+            fallback_data_unit=fallback_data_unit,
+            large_data=large_data,
+            logger=logger,
+        )
+
+        assert large_data is await fallback_data_unit.get()
+        assert await data_unit.get() is None
+    (record,) = [record for record in caplog.records if record.name == logger.name]
+    assert record.getMessage().startswith("Data unit operation failed: ")
+    assert len(record.getMessage()) > len("Data unit operation failed: ")
+
+
+def test_a_fixture_may_hold_a_unit(working_directory: Path) -> None:
+    """The block is a test file that passes, in a pytest of its own in which warnings are errors."""
+    prelude = "from library.infrastructure.data import DataUnitConfig\n"
+    (working_directory / "test_from_spec.py").write_text(prelude + block_below("Testing"), encoding="utf-8")
+
+    options = ["-p", "no:cacheprovider", "-W", "error", "--asyncio-mode=auto"]
+    options += ["-o", "asyncio_default_fixture_loop_scope=function"]
+    finished = subprocess.run(
+        [sys.executable, "-m", "pytest", *options, "test_from_spec.py"],
+        cwd=working_directory,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+    assert finished.returncode == 0, finished.stdout + finished.stderr
+    assert "1 passed" in finished.stdout
+
+
+@pytest.mark.parametrize("own_transform", [False, True], ids=["as-is", "with-transform"])
+async def test_a_step_reads_one_unit_and_writes_another(*, own_transform: bool) -> None:
+    """`process` returns the result and leaves it in the output unit; `transform` may be overridden."""
+    from core.step import StepConfig
+    from library.infrastructure.data import DataUnitConfig, DataUnitMemory
+
+    step_class = (await run(block_below("With Workflow Steps")))["ProcessingStep"]
+    if own_transform:
+
+        class Doubling(step_class):  # type: ignore[misc, valid-type]
+            def transform(self, data: int) -> int:
+                return data * 2
+
+        step_class = Doubling
+    config = DataUnitConfig(data_type="memory")
+    async with DataUnitMemory(config) as source, DataUnitMemory(config) as target:
+        await source.set(21)
+
+        result = await step_class(StepConfig(name="processing"), source, target).process({})
+
+        assert (42 if own_transform else 21) == result
+        assert result == await target.get()
+
+
+async def test_the_old_import_still_works_and_says_where_to_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`core.data_unit` warns that it is deprecated, and gives the very class of the new place."""
+    monkeypatch.delitem(sys.modules, "core.data_unit", raising=False)
+
+    with pytest.warns(DeprecationWarning, match=r"library\.infrastructure\.data") as warned:
+        namespace = await run(block_below("From Core Data Units"))
+
+    assert str(SPEC) == warned[0].filename, "the warning names the line of the user, not one of ours"
+    with warnings.catch_warnings(action="ignore", category=DeprecationWarning):
+        old = importlib.import_module("core.data_unit").DataUnitMemory
+    assert namespace["DataUnitMemory"] is old
