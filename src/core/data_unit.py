@@ -1,5 +1,7 @@
-"""The old path of the data units, kept so that code written for it runs on: import
-`library.infrastructure.data`."""
+"""The old path of the data units, kept for code written for it.
+
+Import `library.infrastructure.data` instead.
+"""
 
 from __future__ import annotations
 

@@ -96,8 +96,10 @@ class Step(ABC):
         """Do the work of the step; called by `execute`, with its `inputs`."""
 
     def transform(self, data: Any) -> Any:
-        """Turn what was read into what is written, for a `process` that only moves data; as it is, returns
-        `data`."""
+        """Turn what was read into what is written; as it is, returns `data`.
+
+        A hook for steps whose `process` only reads, transforms and writes.
+        """
         return data
 
     async def execute(self, inputs: Any = None) -> Any:

@@ -1,5 +1,6 @@
-"""A file that only grows, owned by one unit of one process at a time; string units and streams keep their
-data in it.
+"""A file that only grows, owned by one unit of one process at a time.
+
+String units and streams keep their data in it.
 
 All of this blocks: it runs in worker threads.
 """
@@ -152,8 +153,10 @@ class AppendLog:
             )
 
     def _sync(self, descriptor: int) -> None:
-        """Wait for the disk; after a failure the system may have dropped what it could not write, so trust it
-        no more."""
+        """Wait for the disk.
+
+        After a failure the system may have dropped what it could not write, so the file is trusted no more.
+        """
         try:
             sync_file(descriptor)
         except OSError as error:

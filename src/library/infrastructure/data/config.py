@@ -1,5 +1,4 @@
-"""`DataUnitConfig`: how a data unit behaves, checked when it is built, so that no unit starts with a wrong
-option."""
+"""`DataUnitConfig`: how a data unit behaves; a wrong option is refused when the config is built."""
 
 from __future__ import annotations
 
@@ -127,9 +126,9 @@ class DataUnitConfig(BaseModel):
                 raise ValueError(message)
         for option, kinds in _NEEDS_FILE.items():
             if self._is_set(option) and not (on_disk and kind in kinds):
-                message = f"{option} means nothing to a {kind} unit that is not persistent: leave it out or set persistent=True"
-                if kind not in kinds:
-                    message = f"{option} means nothing to a {kind} unit: leave it out"
+                message = f"{option} means nothing to a {kind} unit"
+                if kind in kinds:
+                    message += " that is not persistent: leave it out, or set persistent=True"
                 raise ValueError(message)
         utf8 = "".encode(self.encoding) == b"" and "é€".encode(self.encoding, "replace") == "é€".encode()
         if kind in (DataUnitType.STREAM, DataUnitType.STRING) and not utf8:

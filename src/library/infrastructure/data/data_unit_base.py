@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
 import logging
 import warnings
 from abc import ABC, abstractmethod
@@ -96,7 +95,7 @@ class DataUnitBase(ABC):
             message = f"config of {type(self).__name__} must be a DataUnitConfig, not {type(config).__name__}"
             raise InvalidOptionError(message, option="config")
         if config.data_type != self.data_type:
-            message = f"{type(self).__name__} needs data_type={str(self.data_type)!r}, not {str(config.data_type)!r}"
+            message = f"{type(self).__name__} needs data_type={self.data_type!s}, not {config.data_type!s}"
             raise InvalidOptionError(message, option="data_type")
         self.config = config
         self._mutex = HandoffMutex()
@@ -141,6 +140,10 @@ class DataUnitBase(ABC):
         """Return the newest version that this process knows of; called with the guard held."""
 
     @abstractmethod
+    def _updated_at(self) -> float:
+        """Return when that version was made, in seconds since the epoch."""
+
+    @abstractmethod
     async def stats(self) -> UnitStats:
         """Return what the unit counted since it was opened."""
 
@@ -160,7 +163,7 @@ class DataUnitBase(ABC):
         """Return what is kept in the form in which callers get it."""
         return isolate(kept) if self.config.isolation == "auto" else kept
 
-    def _abandon(self) -> None:
+    def _abandon(self) -> None:  # noqa: B027 - most units have nothing open
         """Close at once what is open, without waiting; for units that were forgotten."""
 
     # -- lifecycle -------------------------------------------------------------------------------------------
@@ -196,8 +199,10 @@ class DataUnitBase(ABC):
         logger.debug("opened %s", self.name)
 
     async def shutdown(self) -> None:
-        """Finish what was begun, close the files, end watchers and subscriptions; does nothing if it is not
-        open."""
+        """Finish what was begun, close the files, end watchers and subscriptions.
+
+        Does nothing if the unit is not open.
+        """
         async with self._mutex.hold():
             if self._phase is not Phase.OPEN:
                 return
@@ -264,8 +269,7 @@ class DataUnitBase(ABC):
         return (await self._read()).kept is not EMPTY
 
     async def entry(self) -> Entry:
-        """Return value, version and time of the last change together; the value of an empty unit is
-        `EMPTY`."""
+        """Return value, version and time of the last change together; an empty unit's value is `EMPTY`."""
         self._check_usable()
         self._reads += 1
         return self._entry_of(await self._read())
@@ -291,8 +295,9 @@ class DataUnitBase(ABC):
         return await self._write(self._admit(data), check_version_option(if_version))
 
     async def update(self, fn: Callable[[Any], Any | Awaitable[Any]]) -> Any:
-        """Read, change and write as one step: no other write, of whatever task, thread or process, comes
-        between.
+        """Read, change and write as one step.
+
+        No other write comes between, of whatever task, thread or process.
 
         Args:
             fn: takes the value (`None` if the unit is empty) and returns the new one, or an awaitable of it.
@@ -318,7 +323,7 @@ class DataUnitBase(ABC):
         """Do the work of `update` with the mutex held."""
         kept = (await self._read()).kept
         result = fn(None if kept is EMPTY else self._hand_out(kept))
-        if inspect.isawaitable(result):
+        if hasattr(result, "__await__"):
             result = await result
         admitted = self._admit(result)
         await self._write_held(admitted)
@@ -367,7 +372,7 @@ class DataUnitBase(ABC):
             waiters = self._changed.take()
         wake(waiters)
 
-    async def _refresh(self) -> None:
+    async def _refresh(self) -> None:  # noqa: B027 - most units are this process's own
         """Learn of changes that other processes made."""
 
     async def _wait(self, waiter: asyncio.Future[None]) -> None:
@@ -385,19 +390,17 @@ class DataUnitBase(ABC):
 
     @property
     def metadata(self) -> Mapping[str, Any]:
-        """A copy of what is known of the unit: name, type, times, version, and what `set_metadata` put
-        there."""
+        """A copy of what is known of the unit: name, type, times, version, and what users put there."""
         own = {"name": self.name, "data_type": str(self.data_type), "created_at": self._created_at}
         return {**own, **self._known(), **isolate(self._user_metadata)}
 
     def _known(self) -> dict[str, Any]:
         """Return the part of the metadata that changes with the value."""
         with self._mutex.guard:
-            return {"version": self._version()}
+            return {"version": self._version(), "updated_at": datetime.fromtimestamp(self._updated_at(), UTC)}
 
     async def set_metadata(self, key: str, value: Any) -> None:
-        """Put a note of the caller's own into `metadata`; it lives as long as the unit object, and is not
-        written to disk.
+        """Put a note of the caller's own into `metadata`; it is not written to disk.
 
         Raises:
             InvalidOptionError: `key` is not text, or names something that the unit itself keeps there.

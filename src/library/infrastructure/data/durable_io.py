@@ -1,5 +1,4 @@
-"""The few system calls on which durability rests, each in one place; everything here blocks, and runs in a
-worker."""
+"""The few system calls on which durability rests; all of this blocks, and runs in worker threads."""
 
 from __future__ import annotations
 
@@ -100,8 +99,7 @@ def write_all(descriptor: int, pieces: Sequence[bytes | memoryview]) -> None:
 
 
 def sync_file(descriptor: int) -> None:
-    """Bring a file's bytes to the disk itself; macOS needs a call of its own for that (fcntl(2),
-    F_FULLFSYNC)."""
+    """Bring a file's bytes to the disk itself; macOS has F_FULLFSYNC for that (fcntl(2))."""
     if sys.platform == "darwin":
         try:
             fcntl.fcntl(descriptor, fcntl.F_FULLFSYNC)

@@ -11,8 +11,7 @@ if TYPE_CHECKING:
 
 
 class Empty(Enum):
-    """The type of `EMPTY`: what stands where a unit holds no value, since `None` is a value like any
-    other."""
+    """The type of `EMPTY`, which stands where there is no value, since `None` is a value like any other."""
 
     EMPTY = "empty"
 

@@ -70,8 +70,7 @@ class InvalidValueError(DataUnitError):
 
 
 class ReentrantUpdateError(DataUnitError):
-    """The unit was called from within its own `update(fn)`: use the value that `fn` was given, and return the
-    new one."""
+    """The unit was called from within its own `update(fn)`: use the value given, and return the new one."""
 
 
 class VersionConflictError(DataUnitError):
@@ -85,7 +84,7 @@ class VersionConflictError(DataUnitError):
     @classmethod
     def between(cls, name: str, expected: int, current: Entry) -> VersionConflictError:
         """Build the error of the unit `name`."""
-        message = f"{name} is at version {current.version}, not {expected}: look at `current`, decide again and retry"
+        message = f"{name} is at version {current.version}, not {expected}: look at `current`, and retry"
         return cls(message, expected=expected, current=current)
 
 
@@ -97,8 +96,7 @@ class StorageError(DataUnitError):
 
 
 class CorruptDataError(StorageError):
-    """The file holds no readable data and has no good backup: put a good copy in its place, or move it
-    away."""
+    """The file is damaged and has no good backup: put a good copy in its place, or move it away."""
 
 
 class LockTimeoutError(StorageError):

@@ -112,6 +112,11 @@ class FileCell:
         """The newest version known."""
         return self._cached.version
 
+    @property
+    def updated_at(self) -> float:
+        """When that version was written, in seconds since the epoch."""
+        return self._cached.at
+
     async def open(self) -> None:
         """Recover what a crash left behind, and write the initial value of a file that never was."""
         await run_in_worker(self._open)

@@ -125,6 +125,9 @@ class DataUnitFile(DataUnitBase):
     def _version(self) -> int:
         return self._cell.version
 
+    def _updated_at(self) -> float:
+        return self._cell.updated_at
+
     async def _refresh(self) -> None:
         await self._cell.refresh()
 

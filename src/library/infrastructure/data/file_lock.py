@@ -21,8 +21,7 @@ _POLL_INTERVAL_S: Final = 0.002
 
 
 class ProcessLock:
-    """`.<name>.lock`, locked by flock(2): the system releases it when its holder dies. It stays when it is
-    released."""
+    """`.<name>.lock`, locked by flock(2), which the system releases when its holder dies."""
 
     def __init__(self, path: str, timeout_s: float) -> None:
         """Prepare; `path` is the data file's."""
@@ -51,7 +50,10 @@ class ProcessLock:
             try:
                 self._lock.acquire(timeout=limit, poll_interval=_POLL_INTERVAL_S)
             except Timeout as error:
-                message = f"{self._path} is locked by another process, or open in another unit, for more than {limit:g} s: retry later"
+                message = (
+                    f"{self._path} was locked by another process, or open in another unit, for {limit:g} s: "
+                    "retry later, or use another file"
+                )
                 raise LockTimeoutError(message, path=self._path) from error
 
     def release(self) -> None:
@@ -68,8 +70,7 @@ class ProcessLock:
 
 
 def remove_temporary_files(path: str, lock: ProcessLock) -> None:
-    """Remove what killed writers of `path` left behind, unless a writer is at work now, or that is not
-    allowed."""
+    """Remove what killed writers of `path` left behind, if none is at work now, and that is allowed."""
     with explain_os_errors("open", path):
         strays = temporary_files(path)
     if not strays:

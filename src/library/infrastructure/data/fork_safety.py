@@ -1,5 +1,4 @@
-"""What must be made new in a child process after `fork`, where other threads no longer exist to release their
-locks."""
+"""What must be made new after `fork`: in the child, no other thread exists to release its locks."""
 
 from __future__ import annotations
 

@@ -80,7 +80,8 @@ class HandoffMutex:
             ReentrantUpdateError: this task, or the one that started it, holds the mutex.
 
         """
-        if any(hold.active and hold.mutex is self for hold in _holds.get()):
+        holds = _holds.get()
+        if holds and any(hold.active and hold.mutex is self for hold in holds):
             raise ReentrantUpdateError
 
 
@@ -105,8 +106,8 @@ class _Hold:
         if turn is not None:
             await turn.wait()
         self.active = True
-        self.former = _holds.get()
-        _holds.set((*(hold for hold in self.former if hold.active), self))
+        self.former = former = _holds.get()
+        _holds.set((*(hold for hold in former if hold.active), self) if former else (self,))
 
     async def __aexit__(self, *exc_info: object) -> None:
         self.active = False

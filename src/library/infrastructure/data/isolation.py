@@ -1,5 +1,4 @@
-"""Copies of what can be changed, so that a caller's later changes do not reach into a unit, nor a unit's into
-a caller.
+"""Copies of what can be changed, so that a caller's later changes do not reach into a unit.
 
 Only the standard containers are copied. Anything else is shared: copying what one does not know (locks,
 models, connections) is wrong more often than sharing it, and `copy.deepcopy` is ten times slower on plain
@@ -21,8 +20,7 @@ _FLAT: Final = frozenset({set, bytearray})
 
 
 def isolate(value: Any) -> Any:
-    """Copy the containers of `value` (dict, list, set, tuple, deque, bytearray and the dicts of
-    `collections`).
+    """Copy the containers of `value`: dict, list, set, tuple, bytearray, and those of `collections`.
 
     Args:
         value: any object; containers may hold each other and even themselves.

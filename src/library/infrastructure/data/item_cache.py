@@ -55,8 +55,11 @@ class ItemCache:
         self._max_size = max_size
         self._clock = clock
         self.isolate = isolate
-        self._items: OrderedDict[Hashable, tuple[Any, float | None, bool]] = OrderedDict()
-        self._hits = self._misses = self._evictions = 0
+        self.entries: OrderedDict[Hashable, tuple[Any, float | None, bool]] = OrderedDict()
+        """By key: the item, when it expires, and whether the object itself may be handed out; oldest use first."""
+        self.touch = self.entries.move_to_end
+        self.hits = 0
+        self._misses = self._evictions = 0
         self.reset_after_fork()
         reset_after_fork(self)
 
@@ -66,12 +69,12 @@ class ItemCache:
 
     def find(self, key: Hashable) -> Any:
         """Return the value under `key`, or `MISSING`; a hit takes no lock."""
-        items = self._items
+        items = self.entries
         try:
             kept, expires_at, shared = items[key]
             if expires_at is None or self._clock() < expires_at:
-                items.move_to_end(key)
-                self._hits += 1
+                self.touch(key)
+                self.hits += 1
                 return kept if shared else self.isolate(kept)
         except KeyError:
             self._misses += 1
@@ -91,7 +94,7 @@ class ItemCache:
         """
         expires_at = None if ttl is None else self._clock() + check_ttl(ttl)
         kept = self.isolate(value)
-        items = self._items
+        items = self.entries
         with self._guard:
             try:
                 items[key] = (kept, expires_at, kept is value)
@@ -106,22 +109,22 @@ class ItemCache:
         """Remove the item under `key`; tell whether there was one."""
         try:
             with self._guard:
-                return self._items.pop(key, None) is not None
+                return self.entries.pop(key, None) is not None
         except TypeError as error:
             raise _unhashable(key) from error
 
     def clear(self) -> None:
         """Remove all items; the counts stay."""
         with self._guard:
-            self._items.clear()
+            self.entries.clear()
 
     def info(self) -> CacheInfo:
         """Return the counts."""
         return CacheInfo(
-            hits=self._hits,
+            hits=self.hits,
             misses=self._misses,
             evictions=self._evictions,
-            size=len(self._items),
+            size=len(self.entries),
             max_size=self._max_size,
         )
 

@@ -98,7 +98,7 @@ def decode(raw: bytes, encoding: str = "utf-8") -> Any:
     return _loads(raw)
 
 
-# -- writing ----------------------------------------------------------------------------------------------------------
+# -- writing -------------------------------------------------------------------------------------------------
 
 
 def _pieces(value: Any, depth: int) -> Iterator[Piece]:
@@ -150,8 +150,7 @@ def _dumps(value: Any) -> bytes:
 
 
 def _encode_slowly(value: Any, cause: TypeError) -> bytes:
-    """Write what orjson refused: refuse it by name, or write integers beyond 64 bits with the standard
-    library."""
+    """Refuse by name what orjson refused, or write its integers beyond 64 bits."""
     _check(value)
     try:
         return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
@@ -228,7 +227,7 @@ def _escape(error: UnicodeError) -> tuple[str, int]:
 codecs.register_error(_ESCAPES, _escape)
 
 
-# -- reading ----------------------------------------------------------------------------------------------------------
+# -- reading -------------------------------------------------------------------------------------------------
 
 
 def _loads(raw: bytes) -> Any:

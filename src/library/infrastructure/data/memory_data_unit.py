@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import time
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -70,8 +69,8 @@ class DataUnitMemory(DataUnitBase):
         """What the unit is called in errors and logs."""
         return self.config.name or (self._cell.path if self._cell else super().name)
 
-    # `_lane` is the value, and exists only while every reader may have that very object: while the unit is open, holds a
-    # value that needs no copy, and no `update` is at work. It is written right after `_state`, under the same lock.
+    # `_lane` is the value, and exists only while every reader may have that very object: while the unit is
+    # open, holds a value that needs no copy, and no `update` is at work. It is written right after `_state`.
 
     async def get(self, default: Any = None) -> Any:
         """Return the value, or `default` if the unit is empty."""
@@ -96,8 +95,8 @@ class DataUnitMemory(DataUnitBase):
                     self._state = (kept, version, time.time())
                     if kept is data:
                         self._lane = kept
-                    elif hasattr(self, "_lane"):
-                        del self._lane
+                    else:
+                        self._drop_lane()
                     if self._changed.waiters:
                         wake(self._changed.take())
                     return version
@@ -154,6 +153,9 @@ class DataUnitMemory(DataUnitBase):
     def _version(self) -> int:
         return self._state[1] if self._cell is None else self._cell.version
 
+    def _updated_at(self) -> float:
+        return self._state[2] if self._cell is None else self._cell.updated_at
+
     async def _refresh(self) -> None:
         if self._cell is not None:
             await self._cell.refresh()
@@ -180,7 +182,10 @@ class DataUnitMemory(DataUnitBase):
         wake(self._changed.take())
 
     def _drop_lane(self) -> None:
-        self.__dict__.pop("_lane", None)
+        try:
+            del self._lane
+        except AttributeError:
+            return
 
     def _restore_lane(self) -> None:
         kept = self._state[0]
@@ -261,7 +266,16 @@ class DataUnitMemory(DataUnitBase):
             ReentrantUpdateError: `factory` asks for the same key.
 
         """
-        value = self._items.find(key)
+        items = self._items
+        try:  # the common case, a hit, without a further call
+            kept, expires_at, shared = items.entries[key]
+            if shared and expires_at is None:
+                items.touch(key)
+                items.hits += 1
+                return kept
+        except (KeyError, TypeError):
+            kept = MISSING
+        value = items.find(key)
         if value is not MISSING:
             return value
         self._check_open()
@@ -270,7 +284,7 @@ class DataUnitMemory(DataUnitBase):
 
         async def make() -> Any:
             made = factory()
-            return await made if inspect.isawaitable(made) else made
+            return await made if hasattr(made, "__await__") else made
 
         made = await self._flights.run(key, make, lambda item: self._items.store(key, item, ttl))
         return self._items.isolate(made)

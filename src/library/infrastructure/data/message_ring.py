@@ -6,14 +6,16 @@ from typing import Any
 
 
 class MessageRing:
-    """A bounded list of messages by number; all methods are called under the stream's lock.
+    """A bounded list of messages by number; everything here happens under the stream's lock.
 
-    Messages are numbered from `start` (the oldest that is kept) to `end` (one past the newest). What a
-    subscriber has not read yet is what lies between its own number and `end`, so publishing is one store,
-    whoever reads.
+    Messages are numbered from `start` (the oldest that is kept) to `end` (one past the newest). What a subscriber
+    has not read yet is what lies between its own number and `end`, so publishing is one store, whoever reads.
+
+    The list grows to an eighth over the capacity before the oldest messages are cut off: so a store is an append,
+    and a slice is a slice.
     """
 
-    __slots__ = ("_base", "_slots", "capacity", "ended", "end", "start", "version_offset")
+    __slots__ = ("_base", "_floor", "bound", "capacity", "end", "ended", "messages", "version_offset")
 
     def __init__(self, capacity: int, version: int) -> None:
         """Start empty.
@@ -24,13 +26,19 @@ class MessageRing:
 
         """
         self.capacity = capacity
-        self.start = self.end = self._base = version
-        self._slots: list[Any] = []
+        self.end = self._base = self._floor = version
+        self.messages: list[Any] = []
         self.version_offset = 0
-        """What to add to the number of the next message to get the version of the stream: how often it was
-        cleared."""
+        """What to add to `end` to get the version of the stream: how often it was cleared."""
         self.ended = False
         """Whether no more messages will come."""
+        self.bound = 0
+        """Up to which number a message may just be appended and `end` raised, and nothing else looked at."""
+
+    @property
+    def start(self) -> int:
+        """The number of the oldest message that is kept."""
+        return max(self._floor, self.end - self.capacity)
 
     @property
     def version(self) -> int:
@@ -38,23 +46,30 @@ class MessageRing:
         return self.end + self.version_offset
 
     def push(self, message: Any) -> None:
-        """Add a message; beyond the capacity the oldest goes."""
-        position = self.end - self._base
-        if position < self.capacity:
-            self._slots.append(message)
-        else:
-            self._slots[position % self.capacity] = message
-            self.start = self.end - self.capacity + 1
+        """Add a message."""
+        self.messages.append(message)
         self.end += 1
+        if self.end >= self.cut_at:
+            self.cut()
+
+    @property
+    def cut_at(self) -> int:
+        """At which `end` it is time to cut off old messages."""
+        return self._base + self.capacity + self.capacity // 8 + 1
+
+    def cut(self) -> None:
+        """Cut off the messages beyond the capacity."""
+        start = self.start
+        del self.messages[: start - self._base]
+        self._base = start
 
     def slice(self, first: int, count: int) -> list[Any]:
-        """Return the messages from number `first` on; all of them must be kept."""
-        position = (first - self._base) % self.capacity
-        part = self._slots[position : position + count]
-        return part if len(part) == count else part + self._slots[: count - len(part)]
+        """Return messages from number `first` on, which must be kept."""
+        position = first - self._base
+        return self.messages[position : position + count]
 
     def clear(self) -> None:
         """Drop all messages; that is a change of the stream of its own."""
-        self.start = self._base = self.end
-        self._slots = []
+        self._base = self._floor = self.end
+        self.messages = []
         self.version_offset += 1

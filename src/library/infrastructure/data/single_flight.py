@@ -1,5 +1,4 @@
-"""Single flight: of all who ask for the same missing thing at once, one makes it, and the others wait for
-it."""
+"""Single flight: of all who ask for the same missing thing, one makes it, and the others wait."""
 
 from __future__ import annotations
 
@@ -72,8 +71,7 @@ class SingleFlight:
             return flight, True
 
     def forget(self, key: Hashable) -> None:
-        """Let what is being made for `key` reach those who wait for it, but not be kept: it is out of
-        date."""
+        """Let what is being made for `key` reach those who wait, but not be kept: it is out of date."""
         with self._guard:
             self._flights.pop(key, None)
 

@@ -30,7 +30,7 @@ from library.infrastructure.data.wakeup import Wakeup, wake
 from library.infrastructure.data.worker import run_in_worker
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Awaitable, Callable, Iterable, Sequence
 
 
 class _Job(NamedTuple):
@@ -71,14 +71,11 @@ class DataUnitStream(DataUnitBase):
         self._ring = MessageRing(self.config.cache_size, 0)
         self._subscriptions: dict[int, weakref.ref[Subscription]] = {}
         self._room = Wakeup()
-        self._last: Any = EMPTY
         self._at = time.time()
         self._opened_version = 0
         self._dropped = 0
         self._copies = False
-        self._bound = 0
-        """Up to which number messages can be published at once: until the unit is closed, or a reader that
-        blocks is full."""
+        self._updating = False
 
     def _make_log(self) -> StreamLog | None:
         config = self.config
@@ -134,16 +131,20 @@ class DataUnitStream(DataUnitBase):
             return version
         self._check_usable()
         with self._mutex.guard:
-            if self._log is None and not self._mutex.locked:
+            if self._log is not None or self._updating:
+                why = "an update is at work" if self._log is None else "the stream is persistent"
+                raise StreamError(
+                    f"{self.name} cannot publish at once, since {why}: use `await publish(data)`"
+                )
+            if not self._room_now():
                 raise self._no_room("at once")
-        why = "an update is at work" if self._log is None else "the stream is persistent"
-        message = f"{self.name} cannot publish without waiting, since {why}: use `await publish(data)`"
-        raise StreamError(message)
+            self._store([data if type(data) in IMMUTABLE else self._admit(data)])
+            return self._ring.version
 
     async def publish_many(self, messages: Iterable[Any]) -> int:
-        """Publish messages in a row, with no others in between, unless a subscriber that blocks has no room
-        for all at once.
+        """Publish messages in a row.
 
+        No others come in between, unless a subscriber that blocks has no room for all of them at once.
         On a persistent stream they share one write, and either all of them are published or none.
 
         Returns:
@@ -156,25 +157,22 @@ class DataUnitStream(DataUnitBase):
 
     def _publish_at_once(self, data: Any) -> int | None:
         """Publish a message if nothing stands in the way; else return `None`."""
-        mutex = self._mutex
-        ring = self._ring
-        if ring.end >= self._bound or mutex.locked:
-            return None
         kept = data if type(data) in IMMUTABLE else self._admit(data)
-        guard = mutex.guard
+        ring = self._ring
+        guard = self._mutex.guard
         guard.acquire()  # without `with`, which takes as long as the rest of the call
         try:
-            ring = self._ring
-            if ring.end >= self._bound or mutex.locked:
+            end = ring.end
+            if end >= ring.bound and not self._extend_bound(ring):
                 return None
-            ring.push(kept)
-            self._last = kept
+            ring.messages.append(kept)
+            ring.end = end = end + 1
             self._at = time.time()
             if kept is not data:
                 self._copies = True
             if self._changed.waiters:
                 wake(self._changed.take())
-            return ring.end + ring.version_offset
+            return end + ring.version_offset
         finally:
             guard.release()
 
@@ -197,6 +195,19 @@ class DataUnitStream(DataUnitBase):
                     if not todo:
                         return self._ring.version
                 if_version = None
+
+    async def _update_held(self, fn: Callable[[Any], Any | Awaitable[Any]]) -> Any:
+        self._set_updating(updating=True)
+        try:
+            return await super()._update_held(fn)
+        finally:
+            self._set_updating(updating=False)
+
+    def _set_updating(self, *, updating: bool) -> None:
+        """Make publishers wait in line while an update is at work."""
+        with self._mutex.guard:
+            self._updating = updating
+            self._update_bound()
 
     async def _write_held(self, kept: Any) -> None:
         await self._wait_for_room()
@@ -366,12 +377,20 @@ class DataUnitStream(DataUnitBase):
 
     # -- room for publishers ---------------------------------------------------------------------------------
 
+    def _extend_bound(self, ring: MessageRing) -> bool:
+        """Cut off old messages if it is time for that; tell whether a message can now be published at once."""
+        if ring.end >= ring.cut_at:
+            ring.cut()
+            self._update_bound()
+        return ring.end < ring.bound
+
     def _update_bound(self) -> None:
-        """Find how far publishers may go at once; called with the guard held."""
-        if self._log is not None or self._ring.ended:
-            self._bound = 0
+        """Find how far publishers may go without looking at anything else; called with the guard held."""
+        ring = self._ring
+        if self._log is not None or self._updating or ring.ended:
+            ring.bound = 0
         else:
-            self._bound = self._ring.end + self._room_now()
+            ring.bound = min(ring.cut_at, ring.end + self._room_now())
 
     def _room_now(self) -> int:
         """Return how many messages the readers that block have room for."""
@@ -412,14 +431,14 @@ class DataUnitStream(DataUnitBase):
         full = [
             each for each in self._readers() if each._overflow == "block" and each.lag >= (each._limit or 0)
         ]
-        message = f"{self.name} could not publish: {len(full) or 'no'} subscriber(s) with overflow='block' made no room {when}"
-        return SlowSubscriberError(message)
+        return SlowSubscriberError(
+            f"{self.name} could not publish: {len(full)} readers with overflow='block' made no room {when}"
+        )
 
     # -- the hooks of the base -------------------------------------------------------------------------------
 
     async def _open(self) -> None:
-        self._ring = MessageRing(self.config.cache_size, self._ring.version + (self._last is not EMPTY))
-        self._last = EMPTY
+        self._ring = MessageRing(self.config.cache_size, self._ring.version + bool(self._ring.messages))
         self._dropped = 0
         self._subscriptions.clear()
         if self._log is not None:
@@ -436,10 +455,8 @@ class DataUnitStream(DataUnitBase):
             self._at = record.at
             if ring is None or record.cleared:
                 ring = MessageRing(self.config.cache_size, record.version - (not record.cleared))
-                self._last = EMPTY
             if not record.cleared:
                 ring.push(record.data)
-                self._last = record.data
                 self._note_type(record.data)
         self._ring = ring or MessageRing(self.config.cache_size, 0)
         if ring is None and self.config.initial_value is not None:
@@ -448,7 +465,6 @@ class DataUnitStream(DataUnitBase):
     async def _close(self) -> None:
         with self._mutex.guard:
             self._ring.ended = True
-            self._bound = 0
             waiters = self._changed.take()
         wake(waiters)
         self._make_room()
@@ -456,16 +472,23 @@ class DataUnitStream(DataUnitBase):
             await run_in_worker(self._log.close)
 
     def _abandon(self) -> None:
-        self._bound = 0
+        self._ring.bound = 0
         if self._log is not None:
             self._log.close()
 
     async def _read(self) -> State:
         with self._mutex.guard:
-            return State(self._last, self._ring.version, self._at)
+            return State(self._last(), self._ring.version, self._at)
+
+    def _last(self) -> Any:
+        messages = self._ring.messages
+        return messages[-1] if messages else EMPTY
 
     def _version(self) -> int:
         return self._ring.version
+
+    def _updated_at(self) -> float:
+        return self._at
 
     async def _write(self, kept: Any, if_version: int | None) -> int:
         if kept is not EMPTY:
@@ -495,7 +518,8 @@ class DataUnitStream(DataUnitBase):
         """Apply a batch in a worker thread: what is published in a row shares a write."""
         answers: list[int | DataUnitError] = []
         for is_clear, group in groupby(jobs, key=lambda job: job.messages is None):
-            answers += map(self._apply_clear, group) if is_clear else self._apply_messages(list(group))
+            run = list(group)
+            answers += [self._apply_clear() for _ in run] if is_clear else self._apply_messages(run)
         return answers
 
     def _apply_messages(self, jobs: Sequence[_Job]) -> list[int | DataUnitError]:
@@ -507,7 +531,7 @@ class DataUnitStream(DataUnitBase):
             messages = job.messages or ()
             try:
                 self._check_open()
-                last = accepted[-1] if accepted else self._last
+                last = accepted[-1] if accepted else self._last()
                 self._check_version(job.if_version, State(last, version + len(accepted), self._at))
                 encoded += [encode_message(message) for message in messages]
                 accepted += messages
@@ -520,7 +544,7 @@ class DataUnitStream(DataUnitBase):
             return [error] * len(jobs)
         return answers
 
-    def _apply_clear(self, job: _Job) -> int | DataUnitError:
+    def _apply_clear(self) -> int | DataUnitError:
         try:
             self._check_open()
             if self._log is not None:
@@ -544,8 +568,8 @@ class DataUnitStream(DataUnitBase):
             for message in messages:
                 self._ring.push(message)
                 self._note_type(message)
-            self._last = messages[-1]
             self._at = time.time()
+            self._update_bound()
             waiters = self._changed.take()
         wake(waiters)
 
@@ -553,7 +577,6 @@ class DataUnitStream(DataUnitBase):
         """Drop the history, which is a change of its own."""
         with self._mutex.guard:
             self._ring.clear()
-            self._last = EMPTY
             self._at = time.time()
             self._update_bound()
             waiters = self._changed.take()

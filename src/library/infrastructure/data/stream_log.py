@@ -74,7 +74,7 @@ class StreamLog:
                 damaged_at = place if damaged_at is None else damaged_at
                 continue
             if damaged_at is not None:
-                message = f"{self.path} is damaged at byte {damaged_at}: put a good copy in its place, or move it away"
+                message = f"{self.path} is damaged at byte {damaged_at}: put a good copy there, or move it"
                 raise CorruptDataError(message, path=self.path)
             self._note(record, place)
             yield record

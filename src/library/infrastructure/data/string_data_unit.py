@@ -141,8 +141,8 @@ class DataUnitString(DataUnitBase):
         self._check_usable()
         self._encode(text)
         if self._log is not None:
-            version = await self._commits.submit(_Job(text, appends=True))
-            return version
+            appended: int = await self._commits.submit(_Job(text, appends=True))
+            return appended
         async with self._mutex.hold():
             self._check_open()
             self._add([text])
@@ -237,7 +237,7 @@ class DataUnitString(DataUnitBase):
         try:
             utf8[:whole].decode() if whole != len(utf8) else utf8.decode()
         except UnicodeDecodeError as error:
-            message = f"{log.path} is not UTF-8 text (byte {error.start}): put a good copy in its place, or move it away"
+            message = f"{log.path} is not UTF-8 at byte {error.start}: put a good copy there, or move it away"
             raise CorruptDataError(message, path=log.path) from error
         if whole != len(utf8):
             log.cut(whole)
@@ -287,6 +287,9 @@ class DataUnitString(DataUnitBase):
     def _version(self) -> int:
         return self._version_number
 
+    def _updated_at(self) -> float:
+        return self._at
+
     def _admit(self, value: Any) -> Any:
         self._encode(value)
         return value
@@ -310,7 +313,8 @@ class DataUnitString(DataUnitBase):
         """Apply a batch in a worker thread; appends in a row share a write."""
         answers: list[int | Exception] = []
         for appends, group in groupby(jobs, key=lambda job: job.appends):
-            answers += self._apply_appends(list(group)) if appends else map(self._apply_replacement, group)
+            run = list(group)
+            answers += self._apply_appends(run) if appends else map(self._apply_replacement, run)
         return answers
 
     def _apply_appends(self, jobs: Sequence[_Job]) -> list[int | Exception]:

@@ -75,8 +75,7 @@ class Subscription:
 
     @property
     def position(self) -> int:
-        """The version of the last message read: give it as `since` to go on from there, after a restart
-        too."""
+        """The version of the last message read: `subscribe(since=...)` goes on from there."""
         return self._cursor + self._ring.version_offset
 
     def __repr__(self) -> str:
@@ -117,8 +116,13 @@ class Subscription:
         return messages[0]
 
     async def __aiter__(self) -> AsyncIterator[Any]:
-        """Iterate over the messages until the stream ends; raises the errors of `get` but
-        `StreamClosedError`."""
+        """Iterate over the messages until the stream ends.
+
+        Raises:
+            SubscriberLaggedError: messages were missed; iterate again to go on from the oldest that is kept.
+            SlowSubscriberError: this subscription was disconnected, since it fell behind.
+
+        """
         blocks = self._overflow == "block"
         while (messages := await self._peek(_SLICE)) is not None:
             place = self._cursor
@@ -155,16 +159,14 @@ class Subscription:
     # -- the place in the stream -----------------------------------------------------------------------------
 
     async def _next(self, count: int) -> list[Any] | None:
-        """Wait for up to `count` messages, at least one, and move past them; `None`: there will be no
-        more."""
+        """Wait for up to `count` messages and move past them; `None`: there will be no more."""
         messages = await self._peek(count)
         if messages is not None:
             self._move(len(messages))
         return messages
 
     async def _peek(self, count: int) -> list[Any] | None:
-        """Wait for up to `count` messages, at least one, without moving past them; `None`: there will be no
-        more."""
+        """Wait for up to `count` messages, and stay before them; `None`: there will be no more."""
         stream = self._stream
         while True:
             if self._is_behind_ring():
@@ -217,8 +219,8 @@ class Subscription:
             )
         if self._overflow != "drop_oldest":
             message = (
-                f"a subscriber of {self._stream.name} missed {missed} messages: it was too slow, or the stream was cleared; "
-                "the next read goes on from the oldest that is kept"
+                f"a subscriber of {self._stream.name} missed {missed} messages: it was too slow, or the "
+                "stream was cleared; the next read goes on from the oldest that is kept"
             )
             raise SubscriberLaggedError(message, missed=missed)
 

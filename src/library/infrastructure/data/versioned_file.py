@@ -177,18 +177,16 @@ class VersionedFile:
             return Snapshot(None, version, made.st_mtime_ns / 1e9, None)
 
     def versions(self) -> list[FileVersion]:
-        """List the versions that are kept, newest first; the first is the present one, unless the file was
-        removed."""
+        """List the versions that are kept, newest first; without a removed file's, which has no content."""
         with explain_os_errors("list the versions of", self.path):
             found = {}
             for version, kind in sorted(self._list(), reverse=True):
                 if kind == "bak":
-                    status = os.stat(self._kept_path(version, kind))
-                    found[version] = FileVersion(version, _time(status), status.st_size)
-            status = self._stat()
-            if status is not None:
-                version = self._version_of(_signature(status), self._list())
-                found[version] = FileVersion(version, _time(status), status.st_size)
+                    found[version] = _file_version(version, os.stat(self._kept_path(version, kind)))
+            present = self._stat()
+            if present is not None:
+                version = self._version_of(_signature(present), self._list())
+                found[version] = _file_version(version, present)
             return [found[version] for version in sorted(found, reverse=True)]
 
     def read_version(self, version: int) -> bytes | None:
@@ -302,14 +300,13 @@ class VersionedFile:
                 )
                 return restored._replace(raw=raw)
         message = (
-            f"{self.path} is damaged ({len(damaged.raw)} bytes that are not JSON), and no earlier version of it is good: "
-            "put a good copy in its place, or move it away to start anew"
+            f"{self.path} is damaged ({len(damaged.raw)} bytes that are not JSON), and no earlier version "
+            "is good: put a good copy in its place, or move it away to start anew"
         )
         raise CorruptDataError(message, path=self.path)
 
     def _set_aside(self, version: int) -> str:
-        """Rename the damaged file; it is never deleted. Its version's link goes, since it is the same
-        file."""
+        """Give the damaged file a name of its own, under which it stays, instead of its version's."""
         stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
         aside = f"{self.path}.corrupt-{stamp}"
         _duplicate(self.path, aside)
@@ -329,8 +326,8 @@ def _signature(status: os.stat_result) -> Signature:
     return Signature(status.st_ino, status.st_mtime_ns, status.st_size)
 
 
-def _time(status: os.stat_result) -> datetime:
-    return datetime.fromtimestamp(status.st_mtime_ns / 1e9, UTC)
+def _file_version(version: int, status: os.stat_result) -> FileVersion:
+    return FileVersion(version, datetime.fromtimestamp(status.st_mtime_ns / 1e9, UTC), status.st_size)
 
 
 def _read(path: str) -> bytes:

@@ -15,8 +15,7 @@ Waiters = dict["asyncio.Future[None]", None]
 
 
 class Wakeup:
-    """The waiters of one unit. All methods but `wake` are called under the lock that guards the unit's
-    state."""
+    """The waiters of one unit; its methods are called under the lock that guards the unit's state."""
 
     def __init__(self) -> None:
         self.reset_after_fork()
