@@ -56,7 +56,7 @@ class ItemCache:
         self._clock = clock
         self.isolate = isolate
         self.entries: OrderedDict[Hashable, tuple[Any, float | None, bool]] = OrderedDict()
-        """By key: the item, when it expires, and whether the object itself may be handed out; oldest use first."""
+        """By key: the item, when it expires, and whether the object itself may be given; oldest first."""
         self.touch = self.entries.move_to_end
         self.hits = 0
         self._misses = self._evictions = 0

@@ -8,11 +8,11 @@ from typing import Any
 class MessageRing:
     """A bounded list of messages by number; everything here happens under the stream's lock.
 
-    Messages are numbered from `start` (the oldest that is kept) to `end` (one past the newest). What a subscriber
-    has not read yet is what lies between its own number and `end`, so publishing is one store, whoever reads.
+    Messages are numbered from `start` (the oldest that is kept) to `end` (one past the newest). What a
+    subscriber has not read yet lies between its own number and `end`: publishing is one store, whoever reads.
 
-    The list grows to an eighth over the capacity before the oldest messages are cut off: so a store is an append,
-    and a slice is a slice.
+    The list grows to an eighth over the capacity before the oldest messages are cut, so that a store is an
+    append, and a slice is a slice.
     """
 
     __slots__ = ("_base", "_floor", "bound", "capacity", "end", "ended", "messages", "version_offset")

@@ -378,7 +378,7 @@ class DataUnitStream(DataUnitBase):
     # -- room for publishers ---------------------------------------------------------------------------------
 
     def _extend_bound(self, ring: MessageRing) -> bool:
-        """Cut off old messages if it is time for that; tell whether a message can now be published at once."""
+        """Cut off old messages if it is time for that; tell whether a message fits now."""
         if ring.end >= ring.cut_at:
             ring.cut()
             self._update_bound()
