@@ -118,13 +118,17 @@ class Step(ABC):
         logger.debug("step %s begins", self.name)
         started = time.perf_counter()
         failed = True
+        limit = asyncio.timeout(self.config.timeout_s)
         try:
-            async with asyncio.timeout(self.config.timeout_s):
+            async with limit:
                 result = await self.process(inputs)
             failed = False
         except Exception as error:
             elapsed_ms = (time.perf_counter() - started) * 1000
-            message = f"step {self.name!r} failed after {elapsed_ms:.0f} ms: {type(error).__name__}: {error}"
+            reason = f"{type(error).__name__}: {error}"
+            if limit.expired():
+                reason = f"it takes longer than timeout_s, {self.config.timeout_s:g} s"
+            message = f"step {self.name!r} failed after {elapsed_ms:.0f} ms: {reason}"
             raise StepError(message, step_name=self.name, duration_ms=elapsed_ms) from error
         finally:
             elapsed_ms = (time.perf_counter() - started) * 1000

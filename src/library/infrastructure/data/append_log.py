@@ -78,6 +78,7 @@ class AppendLog:
     def _reopen(self) -> None:
         if self._descriptor is not None:
             os.close(self._descriptor)
+            self._descriptor = None
         flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
         self._descriptor = os.open(self.path, flags, 0o666)
         self.size = os.fstat(self._descriptor).st_size
@@ -110,6 +111,11 @@ class AppendLog:
         """
         descriptor = self._usable()
         with explain_os_errors("append to", self.path):
+            if not os.fstat(descriptor).st_nlink:
+                message = (
+                    f"cannot append to {self.path}: it was deleted while it was open; open the unit again"
+                )
+                raise StorageError(message, path=self.path)
             try:
                 write_all(descriptor, pieces)
             except OSError:

@@ -9,6 +9,8 @@ import re
 import secrets
 import stat
 import sys
+import threading
+from concurrent.futures import Future
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
@@ -16,7 +18,7 @@ from library.infrastructure.data.config import check_path_text
 from library.infrastructure.data.errors import InvalidOptionError, StorageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
 if sys.platform != "win32":
     import fcntl
@@ -124,8 +126,13 @@ def sync_folder(folder: str) -> None:
 
 
 def replace_file(
-    path: str, pieces: Sequence[bytes | memoryview], former: os.stat_result | None, *, durable: bool
-) -> os.stat_result:
+    path: str,
+    pieces: Sequence[bytes | memoryview],
+    former: os.stat_result | None,
+    *,
+    durable: bool,
+    meanwhile: Callable[[], None] | None = None,
+) -> None:
     """Put a new file in the place of `path` as one step: a crash leaves the old one or the new one, whole.
 
     The caller brings the new name to the disk, with `sync_folder`.
@@ -135,9 +142,7 @@ def replace_file(
         pieces: its content.
         former: the file that stands there, whose rights and owner are kept; `None`: there is none.
         durable: whether to wait until the content is on the disk.
-
-    Returns:
-        The status of the new file.
+        meanwhile: called while the content is on its way to the disk; if it raises, nothing is replaced.
 
     """
     folder, name = os.path.split(path)
@@ -148,17 +153,42 @@ def replace_file(
         try:
             if former is not None:
                 _keep_rights(descriptor, former)
-            write_all(descriptor, pieces)
-            if durable:
-                sync_file(descriptor)
-            written = os.fstat(descriptor)
+            if meanwhile is None:
+                _write_new(descriptor, pieces, durable=durable)
+            else:
+                _run_beside(lambda: _write_new(descriptor, pieces, durable=durable), meanwhile)
         finally:
             os.close(descriptor)
         os.replace(temporary, path)
     except BaseException:
         remove_file(temporary)
         raise
-    return written
+
+
+def _write_new(descriptor: int, pieces: Sequence[bytes | memoryview], *, durable: bool) -> None:
+    write_all(descriptor, pieces)
+    if durable:
+        sync_file(descriptor)
+
+
+def _run_beside(job: Callable[[], None], meanwhile: Callable[[], None]) -> None:
+    """Run `job` in a thread of its own beside `meanwhile`; raise what either raised."""
+    outcome: Future[None] = Future()
+
+    def run() -> None:
+        try:
+            job()
+            outcome.set_result(None)
+        except BaseException as error:  # noqa: BLE001 - raised again in the caller's thread
+            outcome.set_exception(error)
+
+    thread = threading.Thread(target=run, name="nanobrain-data-write")
+    thread.start()
+    try:
+        meanwhile()
+    finally:
+        thread.join()
+    outcome.result()
 
 
 def temporary_files(path: str) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 import weakref
@@ -14,11 +15,13 @@ from library.infrastructure.data.errors import (
     CorruptDataError,
     DataUnitError,
     InvalidOptionError,
+    StorageError,
     VersionConflictError,
 )
+from library.infrastructure.data.fork_safety import reset_after_fork
 from library.infrastructure.data.group_commit import GroupCommit
 from library.infrastructure.data.handoff_mutex import HandoffMutex
-from library.infrastructure.data.json_document import decode, encode
+from library.infrastructure.data.json_document import Document, decode
 from library.infrastructure.data.versioned_file import VersionedFile
 from library.infrastructure.data.worker import run_in_worker
 
@@ -27,8 +30,10 @@ if TYPE_CHECKING:
 
     from library.infrastructure.data.config import DataUnitConfig
     from library.infrastructure.data.entry import Entry
-    from library.infrastructure.data.json_document import Piece
-    from library.infrastructure.data.versioned_file import FileVersion, Signature, Snapshot
+    from library.infrastructure.data.kept_versions import Signature
+    from library.infrastructure.data.versioned_file import FileVersion, Snapshot
+
+logger = logging.getLogger(__name__)
 
 WATCH_INTERVAL_S: Final = 0.25
 """How often watchers look at the file for changes that other processes made."""
@@ -39,14 +44,26 @@ _JOINED_BYTES: Final = 1 << 20
 _CACHED_BYTES: Final = 1 << 24
 """Larger documents are read anew from the file each time, which the system has in its cache."""
 
-_mutexes: weakref.WeakValueDictionary[str, HandoffMutex] = weakref.WeakValueDictionary()
-_mutexes_guard = threading.Lock()
+
+class _Mutexes:
+    """The one mutex of all units of this process on a file, by path."""
+
+    def __init__(self) -> None:
+        self._by_path: weakref.WeakValueDictionary[str, HandoffMutex] = weakref.WeakValueDictionary()
+        self.reset_after_fork()
+        reset_after_fork(self)
+
+    def reset_after_fork(self) -> None:
+        """Replace the lock; the mutexes see to themselves."""
+        self._guard = threading.Lock()
+
+    def of(self, path: str) -> HandoffMutex:
+        """Return the mutex of a file."""
+        with self._guard:
+            return self._by_path.setdefault(path, HandoffMutex())
 
 
-def mutex_of(path: str) -> HandoffMutex:
-    """Return the one mutex of all units of this process on that file."""
-    with _mutexes_guard:
-        return _mutexes.setdefault(path, HandoffMutex())
+_mutexes = _Mutexes()
 
 
 class _Write(NamedTuple):
@@ -83,7 +100,7 @@ class FileCell:
             check_open: raises unless the unit is open.
 
         """
-        self.mutex = mutex_of(path)
+        self.mutex = _mutexes.of(path)
         self.hits = self.misses = self.writes = 0
         self._config = config
         self._changed = changed
@@ -94,7 +111,7 @@ class FileCell:
             durable=config.durability == "full",
             lock_timeout_s=config.lock_timeout_s,
         )
-        self._commits: GroupCommit[_Write] = GroupCommit(self.mutex, self._apply)
+        self._commits: GroupCommit[_Write] = GroupCommit(self.mutex, self._apply, self._tidy)
         self._cached = _Cached(None, None, 0, 0.0)
 
     @property
@@ -186,9 +203,8 @@ class FileCell:
     # -- in a worker thread ----------------------------------------------------------------------------------
 
     def _open(self) -> None:
-        self._file.open(self._decode)
         self.hits = self.misses = self.writes = 0
-        self._load()
+        self._remember(self._file.open(self._decode))
         if self._cached.version == 0 and self._config.initial_value is not None:
             with self._file.lock:
                 if self._file.version() == 0:
@@ -213,24 +229,37 @@ class FileCell:
             return [error] * len(jobs)
         with self._file.lock:
             before = self._file.version()
-            batch = _Batch(self, before)
+            batch = _Batch(self, before, alone=len(jobs) == 1)
             answers = [batch.add(job) for job in jobs]
             if batch.version > before:
-                self._put(batch.pieces, batch.version - before)
+                self._put(batch.document, batch.version - before)
         return answers
 
-    def _store(self, value: Any) -> None:
-        self._put(encode(value, self._config.encoding), 1)
+    def _tidy(self) -> None:
+        """Remove old versions, after those who wait were answered."""
+        try:
+            self._file.prune()
+        except StorageError as error:
+            logger.warning("%s", error)
 
-    def _put(self, pieces: list[Piece] | None, step: int) -> None:
-        """Bring the pieces to the disk, or remove the file where there are none."""
-        if pieces is None:
+    def _store(self, value: Any) -> None:
+        self._put(self._encode(value), 1)
+        self._tidy()
+
+    def _put(self, document: Document | None, step: int) -> None:
+        """Bring the document to the disk, or remove the file where there is none."""
+        if document is None:
             self._remember(self._file.remove(step))
+        elif document.size <= _JOINED_BYTES:
+            document.check()
+            snapshot = self._file.store(document.pieces, step)
+            self._remember(snapshot._replace(raw=b"".join(document.pieces)))
         else:
-            snapshot = self._file.store(pieces, step)
-            small = snapshot.signature is not None and snapshot.signature.size <= _JOINED_BYTES
-            self._remember(snapshot._replace(raw=b"".join(pieces) if small else None))
+            self._remember(self._file.store(document.pieces, step, meanwhile=document.check))
         self.writes += step
+
+    def _encode(self, value: Any) -> Document:
+        return Document(value, self._config.encoding)
 
     def _restore(self, version: int) -> int:
         raw = self._file.read_version(version)
@@ -243,7 +272,8 @@ class FileCell:
         except ValueError as error:
             message = f"version {version} of {self.path} is damaged: choose another"
             raise CorruptDataError(message, path=self.path) from error
-        self._put([raw], 1)
+        self._remember(self._file.store([raw])._replace(raw=raw))
+        self.writes += 1
         return self._cached.version
 
     def _remember(self, snapshot: Snapshot, value: Any = EMPTY) -> _Cached:
@@ -259,9 +289,10 @@ class FileCell:
 class _Batch:
     """Writes that reach the disk together."""
 
-    def __init__(self, cell: FileCell, version: int) -> None:
+    def __init__(self, cell: FileCell, version: int, *, alone: bool) -> None:
         self.version = version
-        self.pieces: list[Piece] | None = None
+        self.document: Document | None = None
+        self._alone = alone
         self._cell = cell
         self._changed_at: float | None = None
 
@@ -270,9 +301,12 @@ class _Batch:
         try:
             if job.if_version is not None and job.if_version != self.version:
                 raise VersionConflictError.between(self._cell.path, job.if_version, self._current())
-            self.pieces = None if job.value is EMPTY else encode(job.value, self._cell._config.encoding)
+            document = None if job.value is EMPTY else self._cell._encode(job.value)
+            if document is not None and not self._alone:
+                document.check()
         except DataUnitError as error:
             return error
+        self.document = document
         self.version += 1
         self._changed_at = time.time()
         return self.version
@@ -282,5 +316,5 @@ class _Batch:
         if self._changed_at is None:
             cached, value = self._cell._load()
             return State(value, cached.version, cached.at).entry(value)
-        value = EMPTY if self.pieces is None else self._cell._decode(b"".join(self.pieces))
+        value = EMPTY if self.document is None else self._cell._decode(b"".join(self.document.pieces))
         return State(value, self.version, self._changed_at).entry(value)

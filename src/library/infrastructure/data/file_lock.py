@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import logging
 import os
+import threading
+import time
 from typing import TYPE_CHECKING, Final
 
-from filelock import FileLock, Timeout
+from filelock import lock_descriptor
 
 from library.infrastructure.data.durable_io import explain_os_errors, remove_file, temporary_files
 from library.infrastructure.data.errors import LockTimeoutError, StorageError
+from library.infrastructure.data.fork_safety import reset_after_fork
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -21,44 +24,81 @@ _POLL_INTERVAL_S: Final = 0.002
 
 
 class ProcessLock:
-    """`.<name>.lock`, locked by flock(2), which the system releases when its holder dies."""
+    """`.<name>.lock`, locked by flock(2), which the system releases when its holder dies; the file stays.
+
+    One object stands for one holder: it may take the lock again while it has it, from whatever thread, and
+    must release it as often. It keeps no descriptor open in between.
+    """
 
     def __init__(self, path: str, timeout_s: float) -> None:
         """Prepare; `path` is the data file's."""
         folder, name = os.path.split(path)
         self._path = path
+        self._lock_path = os.path.join(folder, f".{name}.lock")
         self._timeout_s = timeout_s
-        # Whoever holds it may change threads in between: a worker acquires, the event loop releases.
-        self._lock = FileLock(os.path.join(folder, f".{name}.lock"), thread_local=False)
+        self._descriptor: int | None = None
+        self.reset_after_fork()
+        reset_after_fork(self)
+
+    def reset_after_fork(self) -> None:
+        """Leave the parent's hold to the parent; closing a copy of its descriptor releases nothing."""
+        self._guard = threading.Lock()
+        self._holds = 0
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
 
     @property
     def is_held(self) -> bool:
         """Whether this object holds the lock."""
-        return self._lock.is_locked
+        return self._holds > 0
 
     def acquire(self, timeout_s: float | None = None) -> None:
         """Wait for the lock.
 
         Raises:
-            LockTimeoutError: another process held it for `timeout_s` seconds (default: those of the
-                constructor).
+            LockTimeoutError: another process held it for `timeout_s` seconds.
             StorageError: the lock file cannot be made.
 
         """
         limit = self._timeout_s if timeout_s is None else timeout_s
+        deadline = time.monotonic() + limit
         with explain_os_errors("lock", self._path):
-            try:
-                self._lock.acquire(timeout=limit, poll_interval=_POLL_INTERVAL_S)
-            except Timeout as error:
-                message = (
-                    f"{self._path} was locked by another process, or open in another unit, for {limit:g} s: "
-                    "retry later, or use another file"
-                )
-                raise LockTimeoutError(message, path=self._path) from error
+            while not self._try():
+                if time.monotonic() >= deadline:
+                    message = (
+                        f"{self._path} was locked by another process, or open in another unit, for "
+                        f"{limit:g} s: retry later, or use another file"
+                    )
+                    raise LockTimeoutError(message, path=self._path)
+                time.sleep(_POLL_INTERVAL_S)
+
+    def _try(self) -> bool:
+        with self._guard:
+            if not self._holds:
+                self._descriptor = self._lock_file()
+            self._holds += self._descriptor is not None
+            return self._descriptor is not None
+
+    def _lock_file(self) -> int | None:
+        """Open and lock the file, unless somebody else has it, or has just deleted it."""
+        descriptor = os.open(self._lock_path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        try:
+            if lock_descriptor(descriptor, blocking=False) and os.fstat(descriptor).st_nlink:
+                return descriptor
+        except BaseException:
+            os.close(descriptor)
+            raise
+        os.close(descriptor)
+        return None
 
     def release(self) -> None:
         """Let the next process in."""
-        self._lock.release()
+        with self._guard:
+            self._holds -= 1
+            if not self._holds and self._descriptor is not None:
+                os.close(self._descriptor)
+                self._descriptor = None
 
     def __enter__(self) -> None:
         self.acquire()

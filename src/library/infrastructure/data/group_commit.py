@@ -26,7 +26,12 @@ JobT = TypeVar("JobT")
 class GroupCommit(Generic[JobT]):
     """Applies the jobs of many callers in batches."""
 
-    def __init__(self, mutex: HandoffMutex, apply: Callable[[Sequence[JobT]], Sequence[Any]]) -> None:
+    def __init__(
+        self,
+        mutex: HandoffMutex,
+        apply: Callable[[Sequence[JobT]], Sequence[Any]],
+        afterwards: Callable[[], None] | None = None,
+    ) -> None:
         """Prepare.
 
         Args:
@@ -34,10 +39,12 @@ class GroupCommit(Generic[JobT]):
             apply: runs in a worker thread; takes the jobs in the order of their coming and returns an answer
                 for each: a result, or an exception for that job alone. When it raises, all jobs of the batch
                 get the exception.
+            afterwards: runs in the worker thread when a batch was answered and nobody waits; must not raise.
 
         """
         self._mutex = mutex
         self._apply = apply
+        self._afterwards = afterwards
         self.reset_after_fork()
         reset_after_fork(self)
 
@@ -94,6 +101,8 @@ class GroupCommit(Generic[JobT]):
                 future.set_exception(answer)
             else:
                 future.set_result(answer)
+        if self._afterwards is not None:
+            self._afterwards()
 
 
 def _shutting_down(cause: RuntimeError) -> DataUnitError:

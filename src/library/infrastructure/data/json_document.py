@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
+from library.infrastructure.data.byte_search import contains
 from library.infrastructure.data.errors import InvalidValueError
 
 if TYPE_CHECKING:
@@ -45,29 +46,103 @@ _NOT_JSON: Final = "JSON holds text, finite numbers, true, false, null, lists, a
 _ESCAPES: Final = "nanobrain-data-json-escapes"
 
 
-def encode(value: Any, encoding: str = "utf-8") -> list[Piece]:
-    """Write a value as JSON.
+class Document:
+    """A value written as JSON.
 
-    Tuples become lists, enumeration members and UUIDs what JSON has for them; integers may have any size.
-
-    Args:
-        value: the value.
-        encoding: any text encoding of Python's; characters that it lacks are written as JSON escapes.
-
-    Returns:
-        The pieces of the document, in order.
-
-    Raises:
-        InvalidValueError: JSON cannot hold the value; the error names the place and the object.
-
+    `pieces` are the parts of the document, in order. Only after `check` is it sure that JSON can hold
+    the value; that may be done while the pieces are on their way to the disk.
     """
-    try:
-        pieces: list[Piece] = list(_pieces(value, _SLICED_DEPTH))
-    except TypeError as error:
-        pieces = [_encode_slowly(value, error)]
-    if _is_utf8(encoding):
-        return pieces
-    return [b"".join(pieces).decode().encode(encoding, _ESCAPES)]
+
+    def __init__(self, value: Any, encoding: str = "utf-8") -> None:
+        """Write a value.
+
+        Tuples become lists, enumeration members and UUIDs what JSON has for them; integers may have any size.
+
+        Args:
+            value: the value.
+            encoding: any text encoding of Python's; characters that it lacks are written as JSON escapes.
+
+        Raises:
+            InvalidValueError: JSON cannot hold the value; the error names the place and the object.
+
+        """
+        self._unsure: list[tuple[bytes, Any]] = []
+        """What orjson wrote, with what it wrote it from: a null in it may have been NaN."""
+        try:
+            self.pieces: list[Piece] = list(self._write(value, _SLICED_DEPTH))
+        except TypeError as error:
+            self.pieces, self._unsure = [_write_slowly(value, error)], []
+        except RuntimeError as error:
+            message = "the value was changed by another thread while it was written: try again"
+            raise InvalidValueError(message) from error
+        if not _is_utf8(encoding):
+            self.pieces = [b"".join(self.pieces).decode().encode(encoding, _ESCAPES)]
+
+    @property
+    def size(self) -> int:
+        """Bytes of the document."""
+        return sum(map(len, self.pieces))
+
+    def check(self) -> None:
+        """See that no NaN or infinity was written as null.
+
+        Raises:
+            InvalidValueError: one was; the error names the place.
+
+        """
+        for written, value in self._unsure:
+            if contains(written, b"null"):
+                _check(value)
+        self._unsure = []
+
+    def _write(self, value: Any, depth: int) -> Iterator[Piece]:
+        """Write a value, looking `depth` levels deep for large containers."""
+        if type(value) not in (dict, list) or not depth:
+            yield self._dumps(value)
+        elif len(value) > _FIRST_SLICE:
+            yield from self._slices(value)
+        elif any(type(child) in (dict, list) for child in _children(value)):
+            yield from self._members(value, depth)
+        else:
+            yield self._dumps(value)
+
+    def _slices(self, value: dict[str, Any] | list[Any]) -> Iterator[Piece]:
+        """Write a container as lines of so many items that a line has about the size aimed at."""
+        opening, closing = (b"{\n", b"\n}") if isinstance(value, dict) else (b"[\n", b"\n]")
+        yield opening
+        items = iter(value.items() if isinstance(value, dict) else value)
+        step, separate = _FIRST_SLICE, False
+        while part := list(islice(items, step)):
+            if separate:
+                yield b",\n"
+            piece = self._dumps(dict(part) if isinstance(value, dict) else part)
+            yield memoryview(piece)[1:-1]
+            separate = True
+            step = step * 2 if len(piece) < _SLICE_BYTES // 2 else max(1, step * _SLICE_BYTES // len(piece))
+        yield closing
+
+    def _members(self, value: dict[str, Any] | list[Any], depth: int) -> Iterator[Piece]:
+        """Write a small container whose members may be large."""
+        separator = b"{" if isinstance(value, dict) else b"["
+        for key, child in value.items() if isinstance(value, dict) else enumerate(value):
+            yield separator
+            if isinstance(value, dict):
+                yield orjson.dumps({key: 0})[1:-2]
+            yield from self._write(child, depth - 1)
+            separator = b","
+        yield b"}" if isinstance(value, dict) else b"]"
+
+    def _dumps(self, value: Any) -> bytes:
+        written = orjson.dumps(value, option=_OPTIONS)
+        self._unsure.append((written, value))
+        return written
+
+
+def encode(value: Any, encoding: str = "utf-8") -> bytes:
+    """Write a value as JSON, in one piece; see `Document`."""
+    document = Document(value, encoding)
+    document.check()
+    return b"".join(document.pieces)
 
 
 def decode(raw: bytes, encoding: str = "utf-8") -> Any:
@@ -101,55 +176,7 @@ def decode(raw: bytes, encoding: str = "utf-8") -> Any:
 # -- writing -------------------------------------------------------------------------------------------------
 
 
-def _pieces(value: Any, depth: int) -> Iterator[Piece]:
-    """Write a value, looking `depth` levels deep for large containers."""
-    if type(value) not in (dict, list) or not depth:
-        yield _dumps(value)
-    elif len(value) > _FIRST_SLICE:
-        yield from _slices(value)
-    elif any(type(child) in (dict, list) for child in _children(value)):
-        yield from _members(value, depth)
-    else:
-        yield _dumps(value)
-
-
-def _slices(value: dict[str, Any] | list[Any]) -> Iterator[Piece]:
-    """Write a container as lines of so many items that a line has about the size aimed at."""
-    opening, closing = (b"{\n", b"\n}") if isinstance(value, dict) else (b"[\n", b"\n]")
-    yield opening
-    items = iter(value.items() if isinstance(value, dict) else value)
-    step, separate = _FIRST_SLICE, False
-    while part := list(islice(items, step)):
-        if separate:
-            yield b",\n"
-        piece = _dumps(dict(part) if isinstance(value, dict) else part)
-        yield memoryview(piece)[1:-1]
-        separate = True
-        step = step * 2 if len(piece) < _SLICE_BYTES // 2 else max(1, step * _SLICE_BYTES // len(piece))
-    yield closing
-
-
-def _members(value: dict[str, Any] | list[Any], depth: int) -> Iterator[Piece]:
-    """Write a small container whose members may be large."""
-    separator = b"{" if isinstance(value, dict) else b"["
-    for key, child in value.items() if isinstance(value, dict) else enumerate(value):
-        yield separator
-        if isinstance(value, dict):
-            yield orjson.dumps({key: 0})[1:-2]
-        yield from _pieces(child, depth - 1)
-        separator = b","
-    yield b"}" if isinstance(value, dict) else b"]"
-
-
-def _dumps(value: Any) -> bytes:
-    """Write a value at once; orjson writes NaN as null, so a null is looked at twice."""
-    piece = orjson.dumps(value, option=_OPTIONS)
-    if b"null" in piece:
-        _check(value)
-    return piece
-
-
-def _encode_slowly(value: Any, cause: TypeError) -> bytes:
+def _write_slowly(value: Any, cause: TypeError) -> bytes:
     """Refuse by name what orjson refused, or write its integers beyond 64 bits."""
     _check(value)
     try:

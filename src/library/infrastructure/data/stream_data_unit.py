@@ -157,8 +157,10 @@ class DataUnitStream(DataUnitBase):
 
     def _publish_at_once(self, data: Any) -> int | None:
         """Publish a message if nothing stands in the way; else return `None`."""
-        kept = data if type(data) in IMMUTABLE else self._admit(data)
         ring = self._ring
+        if not ring.bound:
+            return None
+        kept = data if type(data) in IMMUTABLE else self._admit(data)
         guard = self._mutex.guard
         guard.acquire()  # without `with`, which takes as long as the rest of the call
         try:

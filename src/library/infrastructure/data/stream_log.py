@@ -147,7 +147,7 @@ def encode_message(message: Any) -> bytes:
         InvalidValueError: JSON cannot hold it.
 
     """
-    return b"".join(encode(message)).replace(b"\n", b"")
+    return encode(message).replace(b"\n", b"")
 
 
 def _parse(line: bytes) -> Record | None:
