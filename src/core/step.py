@@ -50,7 +50,7 @@ class StepStats:
     """What a step has counted since it was made."""
 
     executions: int
-    """Executions that ended, failed ones included."""
+    """Executions that ended, failed ones included, but not those that were cancelled."""
     failures: int
     """Those that raised."""
     total_ms: float
@@ -117,22 +117,20 @@ class Step(ABC):
         """
         logger.debug("step %s begins", self.name)
         started = time.perf_counter()
-        failed = True
         limit = asyncio.timeout(self.config.timeout_s)
         try:
             async with limit:
                 result = await self.process(inputs)
-            failed = False
         except Exception as error:
             elapsed_ms = (time.perf_counter() - started) * 1000
+            self._count(elapsed_ms, failed=True)
             reason = f"{type(error).__name__}: {error}"
             if limit.expired():
                 reason = f"it takes longer than timeout_s, {self.config.timeout_s:g} s"
             message = f"step {self.name!r} failed after {elapsed_ms:.0f} ms: {reason}"
             raise StepError(message, step_name=self.name, duration_ms=elapsed_ms) from error
-        finally:
-            elapsed_ms = (time.perf_counter() - started) * 1000
-            self._count(elapsed_ms, failed=failed)
+        elapsed_ms = (time.perf_counter() - started) * 1000
+        self._count(elapsed_ms, failed=False)
         logger.debug("step %s took %.1f ms", self.name, elapsed_ms, extra={"duration_ms": elapsed_ms})
         return result
 

@@ -57,8 +57,8 @@ class DataUnitConfig(BaseModel):
     cache_size: int = Field(default=1000, ge=1, le=1 << 31)
     """Memory: the most items of the keyed cache. Stream: how many messages are kept for slow and late
     readers."""
-    file_path: str | None = None
-    """Where the data is kept; a path-like object is taken too."""
+    file_path: str | os.PathLike[str] | None = None
+    """Where the data is kept; always text, or `None`, once the config is built."""
     encoding: str = "utf-8"
     """Character encoding of the file; stream and string files are UTF-8 always."""
     initial_value: Any = None

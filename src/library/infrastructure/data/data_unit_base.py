@@ -104,6 +104,7 @@ class DataUnitBase(ABC):
         self._user_metadata: dict[str, Any] = {}
         self._reads = 0
         self._watchers = 0
+        self._opening = 0
 
     # -- what a kind of unit brings --------------------------------------------------------------------------
 
@@ -195,6 +196,7 @@ class DataUnitBase(ABC):
                 self._abandon()
                 raise
             self._reads = 0
+            self._opening += 1
             self._phase = Phase.OPEN
         logger.debug("opened %s", self.name)
 
@@ -292,7 +294,7 @@ class DataUnitBase(ABC):
 
         """
         self._check_usable()
-        return await self._write(self._admit(data), check_version_option(if_version))
+        return await self._write(self._admit(data), check_version_option(if_version, "if_version"))
 
     async def update(self, fn: Callable[[Any], Any | Awaitable[Any]]) -> Any:
         """Read, change and write as one step.
@@ -346,15 +348,21 @@ class DataUnitBase(ABC):
 
         """
         self._check_usable()
-        return self._watch(check_version_option(since) or 0)
+        return self._watch(check_version_option(since, "since"), self._opening)
 
-    async def _watch(self, seen: int) -> AsyncIterator[Entry]:
+    async def _watch(self, since: int | None, opening: int) -> AsyncIterator[Entry]:
         self._watchers += 1
         try:
+            seen = 0 if since is None else since
+            if since is None:
+                first = self._entry_of(await self._read())
+                seen = first.version
+                if first.exists:
+                    yield first
             while True:
                 await self._refresh()
                 with self._mutex.guard:
-                    if self._phase is not Phase.OPEN:
+                    if self._phase is not Phase.OPEN or self._opening != opening:
                         return
                     waiter = None if self._version() > seen else self._changed.join()
                 if waiter is None:
@@ -412,8 +420,8 @@ class DataUnitBase(ABC):
         self._user_metadata = {**self._user_metadata, key: isolate(value)}
 
 
-def check_version_option(version: int | None) -> int | None:
-    """Return `version` if it can be one.
+def check_version_option(version: int | None, option: str) -> int | None:
+    """Return `version`, which was given as `option`, if it can be one.
 
     Raises:
         InvalidOptionError: it is not a whole number from 0 up.
@@ -421,5 +429,5 @@ def check_version_option(version: int | None) -> int | None:
     """
     if version is None or (isinstance(version, int) and not isinstance(version, bool) and version >= 0):
         return version
-    message = f"a version is a whole number from 0 up, not {version!r}"
-    raise InvalidOptionError(message, option="version")
+    message = f"{option} is a version, which is a whole number from 0 up, not {version!r}"
+    raise InvalidOptionError(message, option=option)

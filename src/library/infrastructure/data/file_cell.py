@@ -203,12 +203,12 @@ class FileCell:
     # -- in a worker thread ----------------------------------------------------------------------------------
 
     def _open(self) -> None:
-        self.hits = self.misses = self.writes = 0
         self._remember(self._file.open(self._decode))
         if self._cached.version == 0 and self._config.initial_value is not None:
             with self._file.lock:
                 if self._file.version() == 0:
                     self._store(self._config.initial_value)
+        self.hits = self.misses = self.writes = 0
 
     def _load(self) -> tuple[_Cached, Any]:
         """Read the file; return what is to be cached of it, and the value for the caller alone."""

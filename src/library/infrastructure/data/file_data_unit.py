@@ -84,7 +84,7 @@ class DataUnitFile(DataUnitBase):
 
         """
         self._check_usable()
-        check_version_option(version)
+        check_version_option(version, "version")
         async with self._mutex.hold():
             self._check_open()
             async with self._cell.locked():
@@ -138,7 +138,7 @@ class DataUnitFile(DataUnitBase):
         return kept
 
 
-def _one_path(argument: str | os.PathLike[str] | None, configured: str | None) -> str:
+def _one_path(argument: str | os.PathLike[str] | None, configured: str | os.PathLike[str] | None) -> str:
     """Return the path that is given, in the one place or the other."""
     if argument is None and configured is None:
         message = "a file unit needs a file_path: give it to DataUnitFile, or to its config"

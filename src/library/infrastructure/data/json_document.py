@@ -30,8 +30,8 @@ _OPTIONS: Final = orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATE
 _FIRST_SLICE: Final = 16
 """Items of a container's first slice, and the size up to which a container is not sliced; later slices
 adapt."""
-_SLICE_BYTES: Final = 1 << 17
-"""The size that slices aim at: about a tenth of a millisecond to write, and one to read."""
+_SLICE_BYTES: Final = 1 << 15
+"""The size that slices aim at; from 128 KB on, malloc asks the system for each, which is slow."""
 _SLICED_DEPTH: Final = 4
 """How deep containers are looked into for others that are worth slicing."""
 _SLICED_READ_BYTES: Final = 1 << 18

@@ -67,7 +67,12 @@ class DataUnitMemory(DataUnitBase):
     @property
     def name(self) -> str:
         """What the unit is called in errors and logs."""
-        return self.config.name or (self._cell.path if self._cell else super().name)
+        return self.config.name or self.file_path or super().name
+
+    @property
+    def file_path(self) -> str | None:
+        """The file of the value: an absolute path, links followed; `None` if the unit is not persistent."""
+        return self._cell.path if self._cell else None
 
     # `_lane` is the value, and exists only while every reader may have that very object: while the unit is
     # open, holds a value that needs no copy, and no `update` is at work. It is written right after `_state`.

@@ -87,7 +87,12 @@ class DataUnitStream(DataUnitBase):
     @property
     def name(self) -> str:
         """What the unit is called in errors and logs."""
-        return self.config.name or (self._log.path if self._log else super().name)
+        return self.config.name or self.file_path or super().name
+
+    @property
+    def file_path(self) -> str | None:
+        """The log file: an absolute path, links followed; `None` if the unit is not persistent."""
+        return self._log.path if self._log else None
 
     # -- publishing ------------------------------------------------------------------------------------------
 
@@ -286,7 +291,7 @@ class DataUnitStream(DataUnitBase):
             raise InvalidOptionError(
                 f"replay must be a whole number from 0 up, not {replay!r}", option="replay"
             )
-        if check_version_option(since) is not None and replay:
+        if check_version_option(since, "since") is not None and replay:
             raise InvalidOptionError(
                 "replay and since contradict each other: give one of them", option="replay"
             )
@@ -364,11 +369,7 @@ class DataUnitStream(DataUnitBase):
 
     def _drop_disconnected(self) -> bool:
         """Forget those who fell behind and are to be disconnected for it; tell whether there were any."""
-        late = [
-            each
-            for each in self._readers()
-            if each._overflow == "disconnect" and each.lag > (each._limit or 0)
-        ]
+        late = [each for each in self._readers() if each._overflow == "disconnect" and each._missed()]
         for subscription in late:
             self._subscriptions.pop(id(subscription), None)
         return bool(late)
@@ -500,7 +501,7 @@ class DataUnitStream(DataUnitBase):
             return version
         async with self._mutex.hold():
             self._check_open()
-            self._empty()
+            self._empty(time.time())
             return self._ring.version
 
     async def stats(self) -> UnitStats:
@@ -549,37 +550,39 @@ class DataUnitStream(DataUnitBase):
     def _apply_clear(self) -> int | DataUnitError:
         try:
             self._check_open()
+            at = time.time()
             if self._log is not None:
-                self._log.clear(time.time())
+                self._log.clear(at)
         except DataUnitError as error:
             return error
-        self._empty()
+        self._empty(at)
         return self._ring.version
 
     def _append(self, messages: Sequence[Any], encoded: Sequence[bytes]) -> None:
         """Write messages to the log, then publish them."""
+        at = time.time()
         if self._log is not None and encoded:
-            self._log.append(time.time(), encoded)
-        self._store(messages)
+            self._log.append(at, encoded)
+        self._store(messages, at)
 
-    def _store(self, messages: Sequence[Any]) -> None:
-        """Put messages into the ring, and wake the readers."""
+    def _store(self, messages: Sequence[Any], at: float | None = None) -> None:
+        """Put messages into the ring, as of `at` or now, and wake the readers."""
         if not messages:
             return
         with self._mutex.guard:
             for message in messages:
                 self._ring.push(message)
                 self._note_type(message)
-            self._at = time.time()
+            self._at = time.time() if at is None else at
             self._update_bound()
             waiters = self._changed.take()
         wake(waiters)
 
-    def _empty(self) -> None:
+    def _empty(self, at: float) -> None:
         """Drop the history, which is a change of its own."""
         with self._mutex.guard:
             self._ring.clear()
-            self._at = time.time()
+            self._at = time.time() if at is None else at
             self._update_bound()
             waiters = self._changed.take()
         wake(waiters)

@@ -54,7 +54,7 @@ class Subscription:
         """
         self._stream = stream
         self._ring = ring
-        self._cursor = cursor
+        self._cursor = self._began = cursor
         self._joined = ring.end
         self._overflow = overflow
         self._limit = limit
@@ -65,13 +65,18 @@ class Subscription:
 
     @property
     def lag(self) -> int:
-        """How many messages are unread."""
-        return max(0, self._ring.end - self._cursor)
+        """How many messages are unread, and can still be read."""
+        return self._ring.end - self._cursor - self._missed()
 
     @property
     def dropped(self) -> int:
         """How many messages this reader missed, because it fell behind or the stream was cleared."""
-        return self._dropped
+        return self._dropped + self._missed()
+
+    @property
+    def received(self) -> int:
+        """How many messages were read."""
+        return self._cursor - self._began - self._dropped
 
     @property
     def position(self) -> int:
@@ -124,11 +129,12 @@ class Subscription:
 
         """
         blocks = self._overflow == "block"
-        while (messages := await self._peek(_SLICE)) is not None:
+        count = min(_SLICE, self._limit or _SLICE)
+        while (messages := await self._peek(count)) is not None:
             place = self._cursor
             self._stream._count_read(len(messages))
             for message in messages:
-                if self._cursor != place:  # somebody else reads this subscription, too
+                if self._cursor != place or self._closed:  # somebody else reads here, too, or has closed it
                     break
                 self._cursor = place = place + 1
                 if blocks:
@@ -201,15 +207,10 @@ class Subscription:
 
     def _check_lag(self) -> None:
         """Jump to the oldest message that may still be read, and do with the loss what was asked for."""
-        end = self._ring.end
-        oldest = self._stream._oldest(self._ring)
-        limit = self._limit
-        if limit is not None and self._overflow != "block" and end - max(self._cursor, self._joined) > limit:
-            oldest = max(oldest, end - limit)
-        missed = oldest - self._cursor
-        if missed <= 0:
+        missed = self._missed()
+        if not missed:
             return
-        self._cursor = oldest
+        self._cursor += missed
         self._dropped += missed
         self._stream._count_dropped(missed)
         if self._overflow == "disconnect":
@@ -223,6 +224,15 @@ class Subscription:
                 "stream was cleared; the next read goes on from the oldest that is kept"
             )
             raise SubscriberLaggedError(message, missed=missed)
+
+    def _missed(self) -> int:
+        """Return how many messages from the cursor on this reader cannot read any more."""
+        end = self._ring.end
+        oldest = self._stream._oldest(self._ring)
+        limit = self._limit
+        if limit is not None and self._overflow != "block" and end - max(self._cursor, self._joined) > limit:
+            oldest = max(oldest, end - limit)
+        return max(0, oldest - self._cursor)
 
     def _move(self, count: int) -> None:
         self._cursor += count

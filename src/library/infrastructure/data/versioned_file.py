@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import logging
 import os
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -168,7 +169,8 @@ class VersionedFile:
             present = self._stat()
             found = {} if present is None else {self._kept.version_of(present): present}
             for version, backup in self._kept.backups():
-                found.setdefault(version, os.stat(backup))
+                with suppress(FileNotFoundError):  # just removed, since a newer version came
+                    found.setdefault(version, os.stat(backup))
         return [
             FileVersion(version, datetime.fromtimestamp(status.st_mtime_ns / 1e9, UTC), status.st_size)
             for version, status in sorted(found.items(), reverse=True)
@@ -181,7 +183,9 @@ class VersionedFile:
             if present is not None and version == self._kept.version_of(present):
                 return _read(self.path)
             backup = dict(self._kept.backups()).get(version)
-            return None if backup is None else _read(backup)
+            with suppress(FileNotFoundError):
+                return None if backup is None else _read(backup)
+            return None
 
     # -- reading ---------------------------------------------------------------------------------------------
 

@@ -13,9 +13,10 @@ mode `auto`) and hypothesis, which the library itself does not; nothing else imp
 import pytest
 
 _PARTS = ("cancellation", "foundation", "lifecycle", "loops", "sequences", "updates", "values", "watching")
+# Before these are imported, or their assertions would not tell the values.
 pytest.register_assert_rewrite(*(f"{__name__}.{part}" for part in _PARTS))
 
-from library.infrastructure.data.conformance.kinds import Capability, Change, UnitKind  # noqa: E402 - rewritten
-from library.infrastructure.data.conformance.units import UnitContract  # noqa: E402 - as above
+from library.infrastructure.data.conformance.kinds import Capability, Change, UnitKind  # noqa: E402
+from library.infrastructure.data.conformance.units import UnitContract  # noqa: E402
 
 __all__ = ["Capability", "Change", "UnitContract", "UnitKind"]

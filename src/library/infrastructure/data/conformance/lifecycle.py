@@ -39,7 +39,7 @@ class LifecycleContract(Foundation):
     """How a unit is opened and closed."""
 
     async def test_nothing_works_before_initialize(self, kind: UnitKind, closed_unit: DataUnitBase) -> None:
-        """Every operation of a unit that was not opened raises `NotInitializedError`, which names the unit."""
+        """Every operation of a unit that was never opened raises an error that names unit and remedy."""
         for name, operation in kind.operations.items():
             with pytest.raises(NotInitializedError, match="initialize") as caught:
                 await operation(closed_unit)
@@ -50,7 +50,7 @@ class LifecycleContract(Foundation):
         assert not closed_unit.is_open
 
     async def test_nothing_works_after_shutdown(self, kind: UnitKind, unit: DataUnitBase) -> None:
-        """Every operation of a unit that was shut down raises `UnitClosedError`, which names the unit."""
+        """Every operation of a unit that was shut down raises `UnitClosedError`, as helpful as the other."""
         await unit.set(kind.value(1))
         await unit.shutdown()
 

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from library.infrastructure.data import DataUnitBase
-    from library.infrastructure.data.conformance.kinds import UnitKind
+    from library.infrastructure.data.conformance.kinds import Change, UnitKind
 
 
 class UpdateContract(Foundation):
@@ -268,7 +269,11 @@ def calls_from_within(kind: UnitKind) -> dict[str, Callable[[Any], Awaitable[obj
         name: kind.operations[name] for name in ("get", "exists", "entry", "watch")
     }
     for name, change in kind.changes.items():
-        calls[name] = lambda unit, change=change: change.call(unit, kind.value(9))  # type: ignore[misc]  # bound now
+        calls[name] = partial(_change_to_nine, kind, change)
     calls["initialize"] = lambda unit: unit.initialize()
     calls["shutdown"] = lambda unit: unit.shutdown()
     return calls
+
+
+async def _change_to_nine(kind: UnitKind, change: Change, unit: DataUnitBase) -> None:
+    await change.call(unit, kind.value(9))
