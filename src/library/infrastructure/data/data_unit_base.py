@@ -353,24 +353,20 @@ class DataUnitBase(ABC):
     async def _watch(self, since: int | None, opening: int) -> AsyncIterator[Entry]:
         self._watchers += 1
         try:
-            seen = 0 if since is None else since
-            if since is None:
-                first = self._entry_of(await self._read())
-                seen = first.version
-                if first.exists:
-                    yield first
             while True:
                 await self._refresh()
                 with self._mutex.guard:
                     if self._phase is not Phase.OPEN or self._opening != opening:
                         return
-                    waiter = None if self._version() > seen else self._changed.join()
-                if waiter is None:
-                    entry = self._entry_of(await self._read())
-                    seen = entry.version
-                    yield entry
-                else:
+                    known = since is not None and self._version() <= since
+                    waiter = self._changed.join() if known else None
+                if waiter is not None:
                     await self._wait(waiter)
+                    continue
+                entry = self._entry_of(await self._read())
+                if entry.exists or since is not None:
+                    yield entry
+                since = entry.version
         finally:
             self._watchers -= 1
 
