@@ -8,6 +8,7 @@ All of this blocks: it runs in worker threads.
 from __future__ import annotations
 
 import os
+import threading
 from typing import TYPE_CHECKING
 
 from library.infrastructure.data.durable_io import (
@@ -45,10 +46,13 @@ class AppendLog:
         self._lock = ProcessLock(path, lock_timeout_s)
         self._descriptor: int | None = None
         self._unusable = ""
+        self.reset_after_fork()
         reset_after_fork(self)
 
     def reset_after_fork(self) -> None:
         """Leave the file to the parent."""
+        self._reading = threading.RLock()
+        """Held while the descriptor is read from, or changed."""
         if self._descriptor is not None:
             self._unusable = "it was opened before this process was forked; open it in one process only"
 
@@ -76,24 +80,27 @@ class AppendLog:
         return is_new
 
     def _reopen(self) -> None:
+        with self._reading:
+            self._close_descriptor()
+            flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
+            self._descriptor = os.open(self.path, flags, 0o666)
+            self.size = os.fstat(self._descriptor).st_size
+
+    def _close_descriptor(self) -> None:
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None
-        flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
-        self._descriptor = os.open(self.path, flags, 0o666)
-        self.size = os.fstat(self._descriptor).st_size
 
     def close(self) -> None:
         """Give the file up; does nothing if that was done."""
-        if self._descriptor is not None:
-            os.close(self._descriptor)
-            self._descriptor = None
+        with self._reading:
+            self._close_descriptor()
         if self._lock.is_held:
             self._lock.release()
 
     def read(self, start: int, count: int) -> bytes:
         """Return up to `count` bytes from `start` on."""
-        with explain_os_errors("read", self.path):
+        with explain_os_errors("read", self.path), self._reading:
             return os.pread(self._usable(), count, start)
 
     def chunks(self, start: int, count: int) -> Iterator[bytes]:

@@ -41,10 +41,10 @@ def resolve_path(path: str | os.PathLike[str]) -> str:
     try:
         text = os.fspath(path)
         check_path_text(text)
+        return os.path.realpath(text)
     except (TypeError, ValueError) as error:
         message = f"{path!r} cannot be the path of a file: {error}"
         raise InvalidOptionError(message, option="file_path") from error
-    return os.path.realpath(text)
 
 
 def check_place(path: str) -> None:

@@ -113,6 +113,8 @@ class FileCell:
         )
         self._commits: GroupCommit[_Write] = GroupCommit(self.mutex, self._apply, self._tidy)
         self._cached = _Cached(None, None, 0, 0.0)
+        self._tidying = threading.Lock()
+        self._is_closed = True
 
     @property
     def path(self) -> str:
@@ -137,6 +139,10 @@ class FileCell:
     async def open(self) -> None:
         """Recover what a crash left behind, and write the initial value of a file that never was."""
         await run_in_worker(self._open)
+
+    async def close(self) -> None:
+        """Wait for what goes on in worker threads after writes were answered."""
+        await run_in_worker(self._tidy, last=True)
 
     async def read(self) -> State:
         """Return the value, in an object of the caller's own unless values are shared."""
@@ -203,6 +209,7 @@ class FileCell:
     # -- in a worker thread ----------------------------------------------------------------------------------
 
     def _open(self) -> None:
+        self._is_closed = False
         self._remember(self._file.open(self._decode))
         if self._cached.version == 0 and self._config.initial_value is not None:
             with self._file.lock:
@@ -235,12 +242,16 @@ class FileCell:
                 self._put(batch.document, batch.version - before)
         return answers
 
-    def _tidy(self) -> None:
-        """Remove old versions, after those who wait were answered."""
-        try:
-            self._file.prune()
-        except StorageError as error:
-            logger.warning("%s", error)
+    def _tidy(self, *, last: bool = False) -> None:
+        """Remove old versions, after those who wait were answered; nothing of the kind happens after `last`."""
+        with self._tidying:
+            if self._is_closed:
+                return
+            self._is_closed = last
+            try:
+                self._file.prune()
+            except StorageError as error:
+                logger.warning("%s", error)
 
     def _store(self, value: Any) -> None:
         self._put(self._encode(value), 1)

@@ -107,7 +107,7 @@ class DataUnitFile(DataUnitBase):
         await self._cell.open()
 
     async def _close(self) -> None:
-        """Leave the file as it is: nothing is kept open."""
+        await self._cell.close()
 
     async def _read(self) -> State:
         return await self._cell.read()

@@ -85,6 +85,11 @@ class ItemCache:
         self.discard(key)
         return MISSING
 
+    def peek(self, key: Hashable) -> Any:
+        """Return what is under `key`, or `MISSING`; that counts neither as a use nor as a lookup."""
+        kept, expires_at, _ = self.entries.get(key, (MISSING, None, True))
+        return kept if expires_at is None or self._clock() < expires_at else MISSING
+
     def store(self, key: Hashable, value: Any, ttl: float | None) -> None:
         """Put `value` under `key` for `ttl` seconds, or until it is evicted.
 
@@ -117,6 +122,10 @@ class ItemCache:
         """Remove all items; the counts stay."""
         with self._guard:
             self.entries.clear()
+
+    def reset_counts(self) -> None:
+        """Count from 0 again."""
+        self.hits = self._misses = self._evictions = 0
 
     def info(self) -> CacheInfo:
         """Return the counts."""

@@ -12,6 +12,7 @@ import codecs
 import json
 import math
 import secrets
+from enum import Enum
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
@@ -66,6 +67,7 @@ class Document:
             InvalidValueError: JSON cannot hold the value; the error names the place and the object.
 
         """
+        self._value = value
         self._unsure: list[tuple[bytes, Any]] = []
         """What orjson wrote, with what it wrote it from: a null in it may have been NaN."""
         try:
@@ -76,7 +78,7 @@ class Document:
             message = "the value was changed by another thread while it was written: try again"
             raise InvalidValueError(message) from error
         if not _is_utf8(encoding):
-            self.pieces = [b"".join(self.pieces).decode().encode(encoding, _ESCAPES)]
+            self.pieces = [_recode(b"".join(self.pieces), encoding)]
 
     @property
     def size(self) -> int:
@@ -91,8 +93,8 @@ class Document:
 
         """
         for written, value in self._unsure:
-            if contains(written, b"null"):
-                _check(value)
+            if contains(written, b"null") and not _is_fine(value):
+                _check(self._value)  # which names the place
         self._unsure = []
 
     def _write(self, value: Any, depth: int) -> Iterator[Piece]:
@@ -180,7 +182,8 @@ def _write_slowly(value: Any, cause: TypeError) -> bytes:
     """Refuse by name what orjson refused, or write its integers beyond 64 bits."""
     _check(value)
     try:
-        return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+        text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=_plain)
+        return text.encode()
     except (TypeError, ValueError, RecursionError):
         message = f"the value cannot be written as JSON ({cause}): {_NOT_JSON}"
         raise InvalidValueError(message) from cause
@@ -199,6 +202,8 @@ def _check(value: Any) -> None:
             todo += (
                 (f"{place}[{key!r}]", child, depth + 1) for key, child in item.items() if not _is_plain(child)
             )
+        elif isinstance(item, Enum):
+            todo.append((place, item.value, depth + 1))
         elif isinstance(item, list | tuple):
             todo += (
                 (f"{place}[{index}]", child, depth + 1)
@@ -221,10 +226,41 @@ def _fault(item: Any, depth: int) -> str | None:
     if isinstance(item, str):
         return None if _is_encodable(item) else "text with a lone surrogate"
     if isinstance(item, dict):
-        key = next((key for key in item if not isinstance(key, str) or not _is_encodable(key)), None)
-        return None if key is None else f"a dict with the key {key!r}"
+        wrong = [key for key in item if not isinstance(key, str) or not _is_encodable(key)]
+        return f"a dict with the key {wrong[0]!r}" if wrong else None
     known = item is None or isinstance(item, int | float | list | tuple) or _orjson_takes(item)
     return None if known else f"an object of type {type(item).__name__}"
+
+
+def _plain(item: Any) -> Any:
+    """Turn what orjson takes beyond JSON into what it writes for it."""
+    return item.value if isinstance(item, Enum) else str(item)
+
+
+def _is_fine(value: Any) -> bool:
+    try:
+        _check(value)
+    except InvalidValueError:
+        return False
+    return True
+
+
+def _recode(raw: bytes, encoding: str) -> bytes:
+    """Put a document into another encoding, so that it reads back the same.
+
+    Some encodings write two characters as one byte: then everything beyond ASCII is escaped.
+    """
+    text = raw.decode()
+    expected = _loads(raw)
+    for candidate in (text, json.dumps(expected, separators=(",", ":"))):
+        recoded = candidate.encode(encoding, _ESCAPES)
+        try:
+            if decode(recoded, encoding) == expected:
+                return recoded
+        except ValueError:
+            continue
+    message = f"the value cannot be written in {encoding}: use another encoding, such as utf-8"
+    raise InvalidValueError(message)
 
 
 def _orjson_takes(item: Any) -> bool:

@@ -112,6 +112,7 @@ class DataUnitMemory(DataUnitBase):
     # -- the hooks of the base -------------------------------------------------------------------------------
 
     async def _open(self) -> None:
+        self._items.reset_counts()
         if self._cell is not None:
             await self._cell.open()
         else:
@@ -132,6 +133,8 @@ class DataUnitMemory(DataUnitBase):
         self._drop_lane()
         self._items.clear()
         self._flights.forget_all()
+        if self._cell is not None:
+            await self._cell.close()
 
     def _abandon(self) -> None:
         self._direct = False
@@ -288,6 +291,9 @@ class DataUnitMemory(DataUnitBase):
             check_ttl(ttl)
 
         async def make() -> Any:
+            stored = self._items.peek(key)  # by one who was faster, or before a leader was cancelled
+            if stored is not MISSING:
+                return stored
             made = factory()
             return await made if hasattr(made, "__await__") else made
 

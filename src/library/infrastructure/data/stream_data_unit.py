@@ -18,6 +18,7 @@ from library.infrastructure.data.errors import (
     HistoryGapError,
     InvalidOptionError,
     SlowSubscriberError,
+    StorageError,
     StreamError,
     SubscriberLimitError,
 )
@@ -331,7 +332,14 @@ class DataUnitStream(DataUnitBase):
         return self._log.first - 1 - ring.version_offset
 
     def _read_log(self, version: int, count: int) -> list[Any]:
-        return [] if self._log is None else self._log.read(version, count)
+        if self._log is None:
+            return []
+        try:
+            return self._log.read(version, count)
+        except StorageError:
+            if self._log.is_open:
+                raise
+            return []
 
     def _hand_out_all(self, messages: list[Any]) -> list[Any]:
         return [isolate(message) for message in messages] if self._copies else messages

@@ -73,7 +73,8 @@ class StreamLog:
             if record is None:
                 damaged_at = place if damaged_at is None else damaged_at
                 continue
-            if damaged_at is not None:
+            if damaged_at is not None or not self._follows(record):
+                damaged_at = place if damaged_at is None else damaged_at
                 message = f"{self.path} is damaged at byte {damaged_at}: put a good copy there, or move it"
                 raise CorruptDataError(message, path=self.path)
             self._note(record, place)
@@ -109,16 +110,19 @@ class StreamLog:
         self.first = self.last + 1
 
     def read(self, version: int, count: int) -> list[Any]:
-        """Return up to `count` messages from `version` on."""
+        """Return up to `count` messages from `version` on; none if the log was cleared or closed meanwhile."""
         nearest = bisect_right(self._index, (version, self._log.size)) - 1
         start = self._index[nearest][1] if nearest >= 0 else 0
         messages: list[Any] = []
         for _, line in self._lines(start):
             record = _parse(line)
-            if record is not None and not record.cleared and record.version >= version:
-                messages.append(record.data)
-                if len(messages) == count:
-                    break
+            if record is None or record.cleared or record.version < version:
+                continue
+            if record.version != version + len(messages):
+                return []
+            messages.append(record.data)
+            if len(messages) == count:
+                break
         return messages
 
     def _lines(self, start: int) -> Iterator[tuple[int, bytes]]:
@@ -131,6 +135,10 @@ class StreamLog:
                 place += len(line) + 1
         if rest:
             yield place, rest
+
+    def _follows(self, record: Record) -> bool:
+        """Tell whether a record is the one that comes next; the first may be that of any clearing."""
+        return record.version == self.last + 1 or (record.cleared and not self.last)
 
     def _note(self, record: Record, place: int) -> None:
         self.last = record.version

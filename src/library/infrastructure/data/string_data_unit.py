@@ -76,6 +76,7 @@ class DataUnitString(DataUnitBase):
 
         """
         super().__init__(config)
+        self._log = self._make_log()
         configured = self.config.initial_value
         if initial is not None and not isinstance(initial, str):
             message = f"initial must be text, not {type(initial).__name__}"
@@ -86,7 +87,6 @@ class DataUnitString(DataUnitBase):
         self._initial = initial if configured is None else configured
         if self._initial is not None:
             self._encode(self._initial)
-        self._log = self._make_log()
         self._commits: GroupCommit[_Job] = GroupCommit(self._mutex, self._apply)
         self._utf8 = bytearray()
         self._text: str | None = None
@@ -189,16 +189,18 @@ class DataUnitString(DataUnitBase):
         """
         self._check_usable()
         self._reads += 1
+        if not isinstance(offset, int) or isinstance(offset, bool):
+            raise InvalidOptionError(
+                f"offset must be one that since() returned, not {offset!r}", option="offset"
+            )
         with self._mutex.guard:
             start = self._offset_of_start
-            position = offset - start if isinstance(offset, int) and not isinstance(offset, bool) else -1
             if 0 < offset < start:
                 message = f"the text after offset {offset} was replaced: go on from offset {start}"
                 raise HistoryGapError(message, since=offset, oldest=start)
-            if offset == 0:
-                position = 0
+            position = offset - start if offset else 0
             if not 0 <= position <= len(self._utf8) or self._is_within_character(position):
-                message = f"offset {offset!r} is none that since() returned"
+                message = f"offset {offset} is none that since() returned"
                 raise InvalidOptionError(message, option="offset")
             return TextPart(self._utf8[position:].decode(), start + len(self._utf8))
 
@@ -364,7 +366,7 @@ class DataUnitString(DataUnitBase):
     def _replace(self, text: Any) -> None:
         """Hold other text from now on; offsets into the former one become a gap."""
         with self._mutex.guard:
-            self._offset_of_start += len(self._utf8)
+            self._offset_of_start += len(self._utf8) + 1  # so that who knew all of it is told, too
             self._exists = text is not EMPTY
             self._utf8 = bytearray(text.encode()) if self._exists else bytearray()
             self._text = text if self._exists else None

@@ -112,12 +112,11 @@ class Subscription:
             StreamClosedError: as for `get`; so are the other errors.
 
         """
-        messages = self._unread(1)
+        messages = self._take(1, move=True)
         if messages is None:
             raise self._ended()
         if not messages:
             raise NoMessageError
-        self._move(1)
         return messages[0]
 
     async def __aiter__(self) -> AsyncIterator[Any]:
@@ -130,16 +129,18 @@ class Subscription:
         """
         blocks = self._overflow == "block"
         count = min(_SLICE, self._limit or _SLICE)
-        while (messages := await self._peek(count)) is not None:
-            place = self._cursor
-            self._stream._count_read(len(messages))
-            for message in messages:
-                if self._cursor != place or self._closed:  # somebody else reads here, too, or has closed it
-                    break
-                self._cursor = place = place + 1
-                if blocks:
-                    self._stream._make_room()
-                yield message
+        while (messages := await self._next(count, move=False)) is not None:
+            begun = place = self._cursor
+            try:
+                for message in messages:
+                    if self._cursor != place or self._closed:  # somebody else reads here, or has closed it
+                        break
+                    self._cursor = place = place + 1
+                    if blocks:
+                        self._stream._make_room()
+                    yield message
+            finally:
+                self._stream._count_read(place - begun)
 
     async def batches(self, max: int = 512) -> AsyncIterator[list[Any]]:  # noqa: A002 - the word that says it
         """Iterate over all that is unread, in lists of at most `max` messages, from 1 up."""
@@ -164,21 +165,14 @@ class Subscription:
 
     # -- the place in the stream -----------------------------------------------------------------------------
 
-    async def _next(self, count: int) -> list[Any] | None:
-        """Wait for up to `count` messages and move past them; `None`: there will be no more."""
-        messages = await self._peek(count)
-        if messages is not None:
-            self._move(len(messages))
-        return messages
-
-    async def _peek(self, count: int) -> list[Any] | None:
-        """Wait for up to `count` messages, and stay before them; `None`: there will be no more."""
+    async def _next(self, count: int, *, move: bool = True) -> list[Any] | None:
+        """Wait for up to `count` messages, and move past them if told to; `None`: there will be no more."""
         stream = self._stream
         while True:
             if self._is_behind_ring():
                 await self._read_log()
             with stream._mutex.guard:
-                messages = self._unread(count)
+                messages = self._take(count, move=move)
                 if messages or messages is None:
                     return messages
                 if self._is_behind_ring():
@@ -189,6 +183,17 @@ class Subscription:
             finally:
                 with stream._mutex.guard:
                     stream._changed.leave(waiter)
+
+    def _take(self, count: int, *, move: bool) -> list[Any] | None:
+        """Return up to `count` messages that can be read now, and move past them if told to."""
+        with self._stream._mutex.guard:
+            messages = self._unread(count)
+            if messages and move:
+                self._cursor += len(messages)
+                self._stream._count_read(len(messages))
+        if messages and move and self._overflow == "block":
+            self._stream._make_room()
+        return messages
 
     def _unread(self, count: int) -> list[Any] | None:
         """Return up to `count` messages that can be read now; `None`: there will be no more."""
@@ -234,12 +239,6 @@ class Subscription:
             oldest = max(oldest, end - limit)
         return max(0, oldest - self._cursor)
 
-    def _move(self, count: int) -> None:
-        self._cursor += count
-        self._stream._count_read(count)
-        if self._overflow == "block":
-            self._stream._make_room()
-
     def _is_behind_ring(self) -> bool:
         """Tell whether the next message has to come from the log, and is not here yet."""
         first, part = self._log_part
@@ -247,9 +246,12 @@ class Subscription:
         return behind and not self._closed and not first <= self._cursor < first + len(part)
 
     async def _read_log(self) -> None:
-        cursor, offset = self._cursor, self._ring.version_offset
+        with self._stream._mutex.guard:
+            cursor, offset = self._cursor, self._ring.version_offset
         part = await run_in_worker(self._stream._read_log, cursor + offset + 1, _SLICE)
-        self._log_part = (cursor, part)
+        with self._stream._mutex.guard:
+            if offset == self._ring.version_offset:  # else the stream was cleared, and these are gone
+                self._log_part = (cursor, part)
 
     def _ended(self) -> StreamClosedError:
         return StreamClosedError(f"{self._stream.name} has ended, or this subscription to it was closed")

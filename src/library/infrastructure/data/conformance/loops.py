@@ -121,7 +121,7 @@ class LoopContract(Foundation):
         per_round = len(kind.changes) - 1
 
         async def work() -> None:
-            watcher = unit.watch()
+            watcher = unit.watch(since=0)  # so that what this task changed itself is enough to go on
             for number in range(rounds):
                 for name, change in kind.changes.items():
                     if name != "set, if_version":  # which may well be too late here
