@@ -212,7 +212,6 @@ def test_a_path_that_no_config_can_have(path: Any) -> None:
         DataUnitConfig(data_type="file", file_path=path)
 
 
-@pytest.mark.xfail(reason="a UnicodeEncodeError leaks", raises=UnicodeEncodeError)
 async def test_a_lone_surrogate_in_a_path(tmp_path: Path) -> None:
     """A path that the file system cannot encode is refused by a `DataUnitError`."""
     with pytest.raises(DataUnitError):

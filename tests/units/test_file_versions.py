@@ -59,9 +59,6 @@ async def test_so_many_backups_are_kept(count: int, tmp_path: Path) -> None:
     assert len(backups(tmp_path)) == min(10, count + 1)
 
 
-@pytest.mark.xfail(
-    strict=False, reason="the surplus is removed after the answer, and `shutdown` does not wait"
-)
 async def test_nothing_happens_after_shutdown(tmp_path: Path) -> None:
     """Whenever `shutdown` has returned, the surplus is gone, and the folder is as it will stay."""
     for round_ in range(20):

@@ -224,7 +224,6 @@ async def test_what_is_counted() -> None:
         assert (2, 2) == (stats.hits, stats.misses)
 
 
-@pytest.mark.xfail(reason="the counts of the keyed cache are those of all lives of the unit")
 async def test_the_counts_begin_anew_with_the_unit() -> None:
     """Opened again, a unit counts from nothing."""
     unit = cache(1)

@@ -147,7 +147,6 @@ async def test_a_cancelled_leader_is_replaced(unit: DataUnitMemory) -> None:
     assert factory.calls == 2
 
 
-@pytest.mark.xfail(reason="those who waited for a cancelled leader do not look for the item again")
 async def test_a_cancelled_leader_is_replaced_by_a_quick_one(unit: DataUnitMemory) -> None:
     """When the next in line makes the item without waiting, the others find it: it is made once."""
     factory = Factory()

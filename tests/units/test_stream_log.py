@@ -180,7 +180,6 @@ async def test_clear_while_a_reader_is_behind(config: DataUnitConfig) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.xfail(strict=False, reason="the log is closed under its reader")
 async def test_clear_during_a_read(config: DataUnitConfig) -> None:
     """Whenever a `clear` comes, a reader gets later messages only, and each of them once."""
     total = 0

@@ -294,7 +294,6 @@ def hurried_threads() -> Iterator[None]:
 
 
 @pytest.mark.slow
-@pytest.mark.xfail(strict=False, reason="the cursor moves after the lock was released")
 @pytest.mark.usefixtures("hurried_threads")
 async def test_readers_in_two_loops_share_a_subscription(in_thread: Callable[..., Future[Any]]) -> None:
     """The same holds for readers in two threads, each with an event loop of its own."""
@@ -342,7 +341,6 @@ async def test_leaving_an_iteration_loses_nothing() -> None:
         assert (subscription.lag, subscription.position) == (298, 302)
 
 
-@pytest.mark.xfail(reason="an iteration counts as read all that it has looked ahead at")
 async def test_reads_are_counted() -> None:
     """The statistics count the messages that subscribers took, however they read."""
     async with stream_of(1000) as stream:

@@ -49,8 +49,8 @@ class UnitStats:
     """What a unit has counted since it was last opened."""
 
     reads: int
-    """Values read by `get`, `entry`, and the keyed reads of memory units; for streams, messages that
-    subscribers took."""
+    """Values read by `get` and `entry`, which memory units with `isolation="share"` do not count;
+    for streams, messages that subscribers took, too."""
     writes: int
     """Changes: `set`, `update`, `clear`, appends and published messages."""
     watchers: int

@@ -243,7 +243,7 @@ class FileCell:
         return answers
 
     def _tidy(self, *, last: bool = False) -> None:
-        """Remove old versions, after those who wait were answered; nothing of the kind happens after `last`."""
+        """Remove old versions, after those who wait were answered; nothing happens after `last`."""
         with self._tidying:
             if self._is_closed:
                 return

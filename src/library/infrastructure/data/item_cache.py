@@ -71,7 +71,11 @@ class ItemCache:
         """Return the value under `key`, or `MISSING`; a hit takes no lock."""
         items = self.entries
         try:
-            kept, expires_at, shared = items[key]
+            found = items.get(key)
+            if found is None:
+                self._misses += 1
+                return MISSING
+            kept, expires_at, shared = found
             if expires_at is None or self._clock() < expires_at:
                 self.touch(key)
                 self.hits += 1

@@ -15,7 +15,7 @@ class MessageRing:
     append, and a slice is a slice.
     """
 
-    __slots__ = ("_base", "_floor", "bound", "capacity", "end", "ended", "messages", "version_offset")
+    __slots__ = ("_base", "bound", "capacity", "end", "ended", "floor", "messages", "version_offset")
 
     def __init__(self, capacity: int, version: int) -> None:
         """Start empty.
@@ -26,8 +26,9 @@ class MessageRing:
 
         """
         self.capacity = capacity
-        self.end = self._base = self._floor = version
+        self.end = self._base = self.floor = version
         self.messages: list[Any] = []
+        """The messages that are kept, and some older ones; the newest is the last."""
         self.version_offset = 0
         """What to add to `end` to get the version of the stream: how often it was cleared."""
         self.ended = False
@@ -38,7 +39,7 @@ class MessageRing:
     @property
     def start(self) -> int:
         """The number of the oldest message that is kept."""
-        return max(self._floor, self.end - self.capacity)
+        return max(self.floor, self.end - self.capacity)
 
     @property
     def version(self) -> int:
@@ -70,6 +71,6 @@ class MessageRing:
 
     def clear(self) -> None:
         """Drop all messages; that is a change of the stream of its own."""
-        self._base = self._floor = self.end
+        self._base = self.floor = self.end
         self.messages = []
         self.version_offset += 1

@@ -14,15 +14,27 @@ from library.infrastructure.data.fork_safety import reset_after_fork
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Hashable
 
-_leading: ContextVar[tuple[Future[Any], ...]] = ContextVar("nanobrain_data_flights", default=())
+_leading: ContextVar[tuple[Flight, ...]] = ContextVar("nanobrain_data_flights", default=())
 
 
-class _LeaderCancelledError(Exception):
+class LeaderCancelledError(Exception):
     """The one who made the thing was cancelled: somebody else must."""
 
 
+class Flight:
+    """One thing that is being made; what costs time is made only when somebody waits for it."""
+
+    __slots__ = ("landing",)
+
+    def __init__(self) -> None:
+        self.landing: Future[Any] | None = None
+
+
 class SingleFlight:
-    """The things of one unit that are being made now, by key; for tasks of any loop."""
+    """The things of one unit that are being made now, by key; for tasks of any loop.
+
+    Whoever gets a flight from `begin` makes the thing, and calls `land` or `crash`. All others `wait`.
+    """
 
     def __init__(self) -> None:
         self.reset_after_fork()
@@ -31,44 +43,61 @@ class SingleFlight:
     def reset_after_fork(self) -> None:
         """Forget the flights of the parent."""
         self._guard = threading.RLock()
-        self._flights: dict[Hashable, Future[Any]] = {}
+        self._flights: dict[Hashable, Flight] = {}
 
-    async def run(
-        self, key: Hashable, make: Callable[[], Awaitable[Any]], keep: Callable[[Any], None]
-    ) -> Any:
-        """Return what `make` returns, or what another caller's `make` for the same key returns.
+    def begin(self, key: Hashable) -> Flight | None:
+        """Return a flight of the caller's own, if nobody makes the thing yet."""
+        flight = Flight()
+        return flight if self._flights.setdefault(key, flight) is flight else None
 
-        Args:
-            key: names the thing.
-            make: makes it; an error reaches all who wait. Of a cancelled one nobody hears: the next in line
-                makes it.
-            keep: stores what was made, unless `forget` was called meanwhile.
+    def land(self, key: Hashable, flight: Flight, value: Any, keep: Callable[[], None]) -> None:
+        """Give `value` to those who wait, and `keep` it, unless `forget` was called meanwhile."""
+        with self._guard:
+            if self._flights.get(key) is flight:
+                keep()
+                del self._flights[key]
+            landing = flight.landing
+        if landing is not None:
+            landing.set_result(value)
+
+    def crash(self, key: Hashable, flight: Flight, error: BaseException) -> None:
+        """Give an error to those who wait; after a cancellation, one of them makes the thing."""
+        with self._guard:
+            if self._flights.get(key) is flight:
+                del self._flights[key]
+            landing = flight.landing
+        if landing is not None:
+            landing.set_exception(error if isinstance(error, Exception) else LeaderCancelledError())
+
+    async def lead(self, flight: Flight, making: Awaitable[Any]) -> Any:
+        """Wait for what the holder of `flight` makes; within that, `wait` for the same flight is refused."""
+        former = _leading.get()
+        _leading.set((*former, flight))
+        try:
+            return await making
+        finally:
+            _leading.set(former)
+
+    async def wait(self, key: Hashable) -> Any:
+        """Wait for what somebody else makes.
 
         Raises:
-            ReentrantUpdateError: `make` asks for the very thing that it is making.
+            LeaderCancelledError: they were cancelled, or have finished just now: look again.
+            ReentrantUpdateError: the caller is the one who makes it.
 
         """
-        while True:
-            flight, is_mine = self._join(key)
-            if is_mine:
-                return await self._lead(key, flight, make, keep)
+        with self._guard:
+            flight = self._flights.get(key)
+            if flight is None:
+                raise LeaderCancelledError
             if flight in _leading.get():
                 message = f"the factory of key {key!r} asked for that key itself"
                 raise ReentrantUpdateError(message)
-            try:
-                return await asyncio.wrap_future(flight)
-            except _LeaderCancelledError:
-                continue
-
-    def _join(self, key: Hashable) -> tuple[Future[Any], bool]:
-        """Return the flight for `key`, and whether it begins with this call."""
-        with self._guard:
-            flight = self._flights.get(key)
-            if flight is not None:
-                return flight, False
-            flight = self._flights[key] = Future()
-            flight.set_running_or_notify_cancel()
-            return flight, True
+            if flight.landing is None:
+                flight.landing = Future()
+                flight.landing.set_running_or_notify_cancel()
+            landing = flight.landing
+        return await asyncio.wrap_future(landing)
 
     def forget(self, key: Hashable) -> None:
         """Let what is being made for `key` reach those who wait, but not be kept: it is out of date."""
@@ -79,36 +108,3 @@ class SingleFlight:
         """Do so for every key."""
         with self._guard:
             self._flights.clear()
-
-    async def _lead(
-        self,
-        key: Hashable,
-        flight: Future[Any],
-        make: Callable[[], Awaitable[Any]],
-        keep: Callable[[Any], None],
-    ) -> Any:
-        former = _leading.get()
-        _leading.set((*former, flight))
-        try:
-            value = await make()
-            with self._guard:
-                if self._flights.get(key) is flight:
-                    keep(value)
-        except Exception as error:
-            self._land(key, flight)
-            flight.set_exception(error)
-            raise
-        except BaseException:
-            self._land(key, flight)
-            flight.set_exception(_LeaderCancelledError())
-            raise
-        finally:
-            _leading.set(former)
-        self._land(key, flight)
-        flight.set_result(value)
-        return value
-
-    def _land(self, key: Hashable, flight: Future[Any]) -> None:
-        with self._guard:
-            if self._flights.get(key) is flight:
-                del self._flights[key]

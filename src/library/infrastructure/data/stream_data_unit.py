@@ -349,9 +349,6 @@ class DataUnitStream(DataUnitBase):
         if type(message) not in IMMUTABLE and self.config.isolation == "auto":
             self._copies = True
 
-    def _count_read(self, count: int) -> None:
-        self._reads += count
-
     def _count_dropped(self, count: int) -> None:
         self._dropped += count
 
@@ -516,7 +513,7 @@ class DataUnitStream(DataUnitBase):
         """Return what the unit counted since it was opened; `watchers` counts subscribers and watchers."""
         self._check_open()
         return UnitStats(
-            reads=self._reads,
+            reads=self._reads - sum(max(0, each._ahead - each._cursor) for each in self._readers()),
             writes=self._ring.version - self._opened_version,
             watchers=self._watchers + len(self._subscriptions),
             bytes=self._log.size if self._log else None,

@@ -110,7 +110,7 @@ class StreamLog:
         self.first = self.last + 1
 
     def read(self, version: int, count: int) -> list[Any]:
-        """Return up to `count` messages from `version` on; none if the log was cleared or closed meanwhile."""
+        """Return up to `count` messages from `version` on; none if it was cleared or closed meanwhile."""
         nearest = bisect_right(self._index, (version, self._log.size)) - 1
         start = self._index[nearest][1] if nearest >= 0 else 0
         messages: list[Any] = []

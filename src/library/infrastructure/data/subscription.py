@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import Enum
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from library.infrastructure.data.errors import (
@@ -14,6 +15,7 @@ from library.infrastructure.data.errors import (
 from library.infrastructure.data.worker import run_in_worker
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import AsyncIterator
     from types import TracebackType
     from typing import Self
@@ -25,6 +27,14 @@ Overflow = Literal["error", "drop_oldest", "block", "disconnect"]
 """What happens when a subscriber has more than `queue_size` unread messages; see
 `DataUnitStream.subscribe`."""
 
+
+class Behind(Enum):
+    """The type of `BEHIND`, which says that the next message has to come from the log."""
+
+    BEHIND = "behind"
+
+
+BEHIND: Final = Behind.BEHIND
 _SLICE: Final = 256
 """How many messages `async for` takes at a time."""
 
@@ -60,6 +70,10 @@ class Subscription:
         self._limit = limit
         self._dropped = 0
         self._closed = False
+        self._usual = ring.capacity if limit is None else limit
+        """Up to how many unread messages nothing was missed, and all of them are in the ring."""
+        self._ahead = cursor
+        """Up to where messages were counted as read; beyond the cursor, they are about to be handed out."""
         self._log_part: tuple[int, list[Any]] = (0, [])
         """Messages that are older than the ring, read from the log, and the number of the first."""
 
@@ -99,10 +113,13 @@ class Subscription:
             SlowSubscriberError: this subscription was disconnected, since it fell behind.
 
         """
-        messages = await self._next(1)
-        if messages is None:
-            raise self._ended()
-        return messages[0]
+        while True:
+            found = self._take(1)
+            if isinstance(found, list):
+                return found[0]
+            if found is None:
+                raise self._ended()
+            await self._wait(found)
 
     def get_nowait(self) -> Any:
         """Return the next message at once.
@@ -112,12 +129,14 @@ class Subscription:
             StreamClosedError: as for `get`; so are the other errors.
 
         """
-        messages = self._take(1, move=True)
+        with self._stream._mutex.guard:
+            messages = self._unread(1)
+            if messages:
+                self._move(1)
+                return messages[0]
         if messages is None:
             raise self._ended()
-        if not messages:
-            raise NoMessageError
-        return messages[0]
+        raise NoMessageError
 
     async def __aiter__(self) -> AsyncIterator[Any]:
         """Iterate over the messages until the stream ends.
@@ -129,25 +148,28 @@ class Subscription:
         """
         blocks = self._overflow == "block"
         count = min(_SLICE, self._limit or _SLICE)
-        while (messages := await self._next(count, move=False)) is not None:
-            begun = place = self._cursor
-            try:
-                for message in messages:
-                    if self._cursor != place or self._closed:  # somebody else reads here, or has closed it
-                        break
-                    self._cursor = place = place + 1
-                    if blocks:
-                        self._stream._make_room()
-                    yield message
-            finally:
-                self._stream._count_read(place - begun)
+        while (found := self._take(count, stay=True)) is not None:
+            if not isinstance(found, list):
+                await self._wait(found)
+                continue
+            place = self._cursor
+            for message in found:
+                if self._cursor != place or self._closed:  # somebody else reads here, or has closed it
+                    break
+                self._cursor = place = place + 1
+                if blocks:
+                    self._stream._make_room()
+                yield message
 
     async def batches(self, max: int = 512) -> AsyncIterator[list[Any]]:  # noqa: A002 - the word that says it
         """Iterate over all that is unread, in lists of at most `max` messages, from 1 up."""
         if not isinstance(max, int) or isinstance(max, bool) or max < 1:
             raise InvalidOptionError(f"max must be a whole number from 1 up, not {max!r}", option="max")
-        while (messages := await self._next(max)) is not None:
-            yield messages
+        while (found := self._take(max)) is not None:
+            if isinstance(found, list):
+                yield found
+            else:
+                await self._wait(found)
 
     async def aclose(self) -> None:
         """Leave the stream; whoever waits for a message of this subscription is told that it has ended."""
@@ -165,35 +187,61 @@ class Subscription:
 
     # -- the place in the stream -----------------------------------------------------------------------------
 
-    async def _next(self, count: int, *, move: bool = True) -> list[Any] | None:
-        """Wait for up to `count` messages, and move past them if told to; `None`: there will be no more."""
-        stream = self._stream
-        while True:
-            if self._is_behind_ring():
-                await self._read_log()
-            with stream._mutex.guard:
-                messages = self._take(count, move=move)
-                if messages or messages is None:
-                    return messages
-                if self._is_behind_ring():
-                    continue
-                waiter = stream._changed.join()
-            try:
-                await waiter
-            finally:
-                with stream._mutex.guard:
-                    stream._changed.leave(waiter)
+    def _take(self, count: int, *, stay: bool = False) -> list[Any] | asyncio.Future[None] | Behind | None:
+        """Take up to `count` messages, or find out what to wait for.
 
-    def _take(self, count: int, *, move: bool) -> list[Any] | None:
-        """Return up to `count` messages that can be read now, and move past them if told to."""
-        with self._stream._mutex.guard:
-            messages = self._unread(count)
-            if messages and move:
-                self._cursor += len(messages)
-                self._stream._count_read(len(messages))
-        if messages and move and self._overflow == "block":
-            self._stream._make_room()
-        return messages
+        Args:
+            count: from 1 up.
+            stay: do not move past them: the caller does, one at a time.
+
+        Returns:
+            The messages, at least one; or a place in the line of those who wait for one; or `BEHIND`; or
+            `None`, if there will be no more.
+
+        """
+        stream = self._stream
+        guard = stream._mutex.guard
+        guard.acquire()  # without `with`, as where messages are published
+        try:
+            ring, cursor = self._ring, self._cursor
+            unread = ring.end - cursor
+            if self._closed or ring.ended or unread > self._usual or cursor < ring.floor:
+                found = self._unread(count)
+                if found is None:
+                    return None
+                messages = found
+            else:  # nothing was missed, and all is in the ring: the common case, without a further call
+                messages = ring.slice(cursor, min(count, unread)) if unread else []
+                if stream._copies:
+                    messages = stream._hand_out_all(messages)
+            if not messages:
+                return BEHIND if self._is_behind_ring() else stream._changed.join()
+            self._move(len(messages), stay=stay)
+            return messages
+        finally:
+            guard.release()
+
+    async def _wait(self, reason: asyncio.Future[None] | Behind) -> None:
+        """Wait for a message, or read those that are in the log."""
+        if reason is BEHIND:
+            await self._read_log()
+            return
+        try:
+            await reason
+        except BaseException:
+            with self._stream._mutex.guard:
+                self._stream._changed.leave(reason)
+            raise
+
+    def _move(self, count: int, *, stay: bool = False) -> None:
+        """Count messages as read, and move past them, unless the caller does that."""
+        stream = self._stream
+        stream._reads += count - max(0, self._ahead - self._cursor)
+        self._ahead = self._cursor + count
+        if not stay:
+            self._cursor += count
+            if self._overflow == "block":
+                stream._make_room()
 
     def _unread(self, count: int) -> list[Any] | None:
         """Return up to `count` messages that can be read now; `None`: there will be no more."""
