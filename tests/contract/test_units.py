@@ -136,7 +136,7 @@ class TestUnits(UnitContract):
         UnitKind(
             name="memory-share",
             make=in_memory(data_type="memory", isolation="share"),
-            can=Capability.HOLDS_NONE | Capability.FORKABLE,
+            can=Capability.HOLDS_NONE | Capability.FORKABLE | Capability.UNCOUNTED_READS,
             samples=OBJECTS,
             more_operations=KEYED,
         ),

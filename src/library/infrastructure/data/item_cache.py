@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from library.infrastructure.data.errors import InvalidOptionError
 from library.infrastructure.data.fork_safety import reset_after_fork
+from library.infrastructure.data.isolation import IMMUTABLE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
@@ -58,8 +59,7 @@ class ItemCache:
         self.entries: OrderedDict[Hashable, tuple[Any, float | None, bool]] = OrderedDict()
         """By key: the item, when it expires, and whether the object itself may be given; oldest first."""
         self.touch = self.entries.move_to_end
-        self.hits = 0
-        self._misses = self._evictions = 0
+        self.hits = self.misses = self._evictions = 0
         self.reset_after_fork()
         reset_after_fork(self)
 
@@ -73,7 +73,7 @@ class ItemCache:
         try:
             found = items.get(key)
             if found is None:
-                self._misses += 1
+                self.misses += 1
                 return MISSING
             kept, expires_at, shared = found
             if expires_at is None or self._clock() < expires_at:
@@ -81,11 +81,11 @@ class ItemCache:
                 self.hits += 1
                 return kept if shared else self.isolate(kept)
         except KeyError:
-            self._misses += 1
+            self.misses += 1
             return MISSING
         except TypeError as error:
-            raise _unhashable(key) from error
-        self._misses += 1
+            raise unhashable(key) from error
+        self.misses += 1
         self.discard(key)
         return MISSING
 
@@ -102,17 +102,20 @@ class ItemCache:
 
         """
         expires_at = None if ttl is None else self._clock() + check_ttl(ttl)
-        kept = self.isolate(value)
+        kept = value if type(value) in IMMUTABLE else self.isolate(value)
         items = self.entries
-        with self._guard:
-            try:
-                items[key] = (kept, expires_at, kept is value)
-                items.move_to_end(key)
-            except TypeError as error:
-                raise _unhashable(key) from error
+        guard = self._guard
+        guard.acquire()  # without `with`, which takes as long as what it guards
+        try:
+            items[key] = (kept, expires_at, kept is value)
+            self.touch(key)
             if len(items) > self._max_size:
                 items.popitem(last=False)
                 self._evictions += 1
+        except TypeError as error:
+            raise unhashable(key) from error
+        finally:
+            guard.release()
 
     def discard(self, key: Hashable) -> bool:
         """Remove the item under `key`; tell whether there was one."""
@@ -120,7 +123,7 @@ class ItemCache:
             with self._guard:
                 return self.entries.pop(key, None) is not None
         except TypeError as error:
-            raise _unhashable(key) from error
+            raise unhashable(key) from error
 
     def clear(self) -> None:
         """Remove all items; the counts stay."""
@@ -129,13 +132,13 @@ class ItemCache:
 
     def reset_counts(self) -> None:
         """Count from 0 again."""
-        self.hits = self._misses = self._evictions = 0
+        self.hits = self.misses = self._evictions = 0
 
     def info(self) -> CacheInfo:
         """Return the counts."""
         return CacheInfo(
             hits=self.hits,
-            misses=self._misses,
+            misses=self.misses,
             evictions=self._evictions,
             size=len(self.entries),
             max_size=self._max_size,
@@ -155,6 +158,7 @@ def check_ttl(ttl: float) -> float:
     raise InvalidOptionError(message, option="ttl")
 
 
-def _unhashable(key: object) -> InvalidOptionError:
+def unhashable(key: object) -> InvalidOptionError:
+    """Build the error for a key of a wrong type."""
     message = f"a key must be hashable, and an object of type {type(key).__name__} is not"
     return InvalidOptionError(message, option="key")

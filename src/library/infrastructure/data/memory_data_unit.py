@@ -11,7 +11,7 @@ from library.infrastructure.data.durable_io import resolve_path
 from library.infrastructure.data.entry import EMPTY, UnitStats
 from library.infrastructure.data.file_cell import WATCH_INTERVAL_S, FileCell
 from library.infrastructure.data.isolation import IMMUTABLE, isolate
-from library.infrastructure.data.item_cache import MISSING, CacheInfo, ItemCache, check_ttl
+from library.infrastructure.data.item_cache import MISSING, CacheInfo, ItemCache, check_ttl, unhashable
 from library.infrastructure.data.single_flight import LeaderCancelledError, SingleFlight
 from library.infrastructure.data.wakeup import wake
 
@@ -288,15 +288,18 @@ class DataUnitMemory(DataUnitBase):
 
         """
         items = self._items
-        try:  # the common case, a hit, without a further call
+        try:
             kept, expires_at, shared = items.entries[key]
-            if shared and expires_at is None:
+            if shared and expires_at is None:  # a hit, without a further call
                 items.touch(key)
                 items.hits += 1
                 return kept
-        except (KeyError, TypeError):
-            pass
-        value = items.find(key)
+            value = items.find(key)
+        except KeyError:
+            items.misses += 1
+            value = MISSING
+        except TypeError as error:
+            raise unhashable(key) from error
         return await self._make_item(key, factory, ttl) if value is MISSING else value
 
     async def _make_item(

@@ -52,11 +52,15 @@ class SingleFlight:
 
     def land(self, key: Hashable, flight: Flight, value: Any, keep: Callable[[], None]) -> None:
         """Give `value` to those who wait, and `keep` it, unless `forget` was called meanwhile."""
-        with self._guard:
+        guard = self._guard
+        guard.acquire()  # without `with`, which takes as long as what it guards
+        try:
             if self._flights.get(key) is flight:
                 keep()
                 del self._flights[key]
             landing = flight.landing
+        finally:
+            guard.release()
         if landing is not None:
             landing.set_result(value)
 

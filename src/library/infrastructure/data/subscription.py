@@ -119,7 +119,14 @@ class Subscription:
                 return found[0]
             if found is None:
                 raise self._ended()
-            await self._wait(found)
+            if found is BEHIND:
+                await self._read_log()
+                continue
+            try:
+                await found
+            except BaseException:
+                self._leave(found)
+                raise
 
     def get_nowait(self) -> Any:
         """Return the next message at once.
@@ -149,17 +156,23 @@ class Subscription:
         blocks = self._overflow == "block"
         count = min(_SLICE, self._limit or _SLICE)
         while (found := self._take(count, stay=True)) is not None:
-            if not isinstance(found, list):
-                await self._wait(found)
-                continue
-            place = self._cursor
-            for message in found:
-                if self._cursor != place or self._closed:  # somebody else reads here, or has closed it
-                    break
-                self._cursor = place = place + 1
-                if blocks:
-                    self._stream._make_room()
-                yield message
+            if isinstance(found, list):
+                place = self._cursor
+                for message in found:
+                    if self._cursor != place or self._closed:  # somebody else reads here, or has closed it
+                        break
+                    self._cursor = place = place + 1
+                    if blocks:
+                        self._stream._make_room()
+                    yield message
+            elif found is BEHIND:
+                await self._read_log()
+            else:
+                try:
+                    await found
+                except BaseException:
+                    self._leave(found)
+                    raise
 
     async def batches(self, max: int = 512) -> AsyncIterator[list[Any]]:  # noqa: A002 - the word that says it
         """Iterate over all that is unread, in lists of at most `max` messages, from 1 up."""
@@ -168,8 +181,14 @@ class Subscription:
         while (found := self._take(max)) is not None:
             if isinstance(found, list):
                 yield found
+            elif found is BEHIND:
+                await self._read_log()
             else:
-                await self._wait(found)
+                try:
+                    await found
+                except BaseException:
+                    self._leave(found)
+                    raise
 
     async def aclose(self) -> None:
         """Leave the stream; whoever waits for a message of this subscription is told that it has ended."""
@@ -221,17 +240,10 @@ class Subscription:
         finally:
             guard.release()
 
-    async def _wait(self, reason: asyncio.Future[None] | Behind) -> None:
-        """Wait for a message, or read those that are in the log."""
-        if reason is BEHIND:
-            await self._read_log()
-            return
-        try:
-            await reason
-        except BaseException:
-            with self._stream._mutex.guard:
-                self._stream._changed.leave(reason)
-            raise
+    def _leave(self, waiter: asyncio.Future[None]) -> None:
+        """Wait no more for a message."""
+        with self._stream._mutex.guard:
+            self._stream._changed.leave(waiter)
 
     def _move(self, count: int, *, stay: bool = False) -> None:
         """Count messages as read, and move past them, unless the caller does that."""

@@ -37,6 +37,8 @@ class Capability(Flag):
     """One unit at a time has the place open; the others, and children of a fork, are refused."""
     FORKABLE = auto()
     """An open unit works in a forked child."""
+    UNCOUNTED_READS = auto()
+    """It is so quick to read that its statistics leave reads out."""
     CAN_FAIL_TO_OPEN = auto()
     """`UnitKind.obstruct` keeps a unit from being opened."""
 
