@@ -9,8 +9,6 @@ import re
 import secrets
 import stat
 import sys
-import threading
-from concurrent.futures import Future
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
@@ -18,7 +16,7 @@ from library.infrastructure.data.config import check_path_text
 from library.infrastructure.data.errors import InvalidOptionError, StorageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
 if sys.platform != "win32":
     import fcntl
@@ -27,6 +25,7 @@ logger = logging.getLogger(__name__)
 
 _PIECES_A_CALL: Final = 1024
 """How many buffers `writev` takes on Linux and macOS (IOV_MAX)."""
+_BYTES_A_CALL: Final = 1 << 20
 _NO_DIRECTORY_SYNC: Final = frozenset({errno.EINVAL, errno.ENOTSUP, errno.EBADF})
 """What some network file systems answer to fsync of a folder, which they do not need."""
 
@@ -88,16 +87,27 @@ def explain_os_errors(action: str, path: str) -> Iterator[None]:
         raise StorageError(message, path=path) from error
 
 
-def write_all(descriptor: int, pieces: Sequence[bytes | memoryview]) -> None:
-    """Write every byte of the pieces, in order."""
-    for start in range(0, len(pieces), _PIECES_A_CALL):
-        buffers = [memoryview(piece) for piece in pieces[start : start + _PIECES_A_CALL] if len(piece)]
-        while buffers:
-            written = os.writev(descriptor, buffers)
-            while buffers and written >= len(buffers[0]):
-                written -= len(buffers.pop(0))
-            if written:
-                buffers[0] = buffers[0][written:]
+def write_all(descriptor: int, pieces: Iterable[bytes | memoryview]) -> None:
+    """Write every byte of the pieces, in order, about a megabyte at a time."""
+    group: list[bytes | memoryview] = []
+    size = 0
+    for piece in pieces:
+        group.append(piece)
+        size += len(piece)
+        if size >= _BYTES_A_CALL or len(group) == _PIECES_A_CALL:
+            _write_group(descriptor, group)
+            group, size = [], 0
+    _write_group(descriptor, group)
+
+
+def _write_group(descriptor: int, group: Sequence[bytes | memoryview]) -> None:
+    buffers = [memoryview(piece) for piece in group if len(piece)]
+    while buffers:
+        written = os.writev(descriptor, buffers)
+        while buffers and written >= len(buffers[0]):
+            written -= len(buffers.pop(0))
+        if written:
+            buffers[0] = buffers[0][written:]
 
 
 def sync_file(descriptor: int) -> None:
@@ -127,11 +137,10 @@ def sync_folder(folder: str) -> None:
 
 def replace_file(
     path: str,
-    pieces: Sequence[bytes | memoryview],
+    pieces: Iterable[bytes | memoryview],
     former: os.stat_result | None,
     *,
     durable: bool,
-    meanwhile: Callable[[], None] | None = None,
 ) -> None:
     """Put a new file in the place of `path` as one step: a crash leaves the old one or the new one, whole.
 
@@ -142,7 +151,6 @@ def replace_file(
         pieces: its content.
         former: the file that stands there, whose rights and owner are kept; `None`: there is none.
         durable: whether to wait until the content is on the disk.
-        meanwhile: called while the content is on its way to the disk; if it raises, nothing is replaced.
 
     """
     folder, name = os.path.split(path)
@@ -153,42 +161,15 @@ def replace_file(
         try:
             if former is not None:
                 _keep_rights(descriptor, former)
-            if meanwhile is None:
-                _write_new(descriptor, pieces, durable=durable)
-            else:
-                _run_beside(lambda: _write_new(descriptor, pieces, durable=durable), meanwhile)
+            write_all(descriptor, pieces)
+            if durable:
+                sync_file(descriptor)
         finally:
             os.close(descriptor)
         os.replace(temporary, path)
     except BaseException:
         remove_file(temporary)
         raise
-
-
-def _write_new(descriptor: int, pieces: Sequence[bytes | memoryview], *, durable: bool) -> None:
-    write_all(descriptor, pieces)
-    if durable:
-        sync_file(descriptor)
-
-
-def _run_beside(job: Callable[[], None], meanwhile: Callable[[], None]) -> None:
-    """Run `job` in a thread of its own beside `meanwhile`; raise what either raised."""
-    outcome: Future[None] = Future()
-
-    def run() -> None:
-        try:
-            job()
-            outcome.set_result(None)
-        except BaseException as error:  # noqa: BLE001 - raised again in the caller's thread
-            outcome.set_exception(error)
-
-    thread = threading.Thread(target=run, name="nanobrain-data-write")
-    thread.start()
-    try:
-        meanwhile()
-    finally:
-        thread.join()
-    outcome.result()
 
 
 def temporary_files(path: str) -> list[str]:

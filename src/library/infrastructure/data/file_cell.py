@@ -39,8 +39,6 @@ WATCH_INTERVAL_S: Final = 0.25
 """How often watchers look at the file for changes that other processes made."""
 _INLINE_BYTES: Final = 1 << 16
 """Up to this size a document is parsed where it is asked for: that takes a tenth of a millisecond."""
-_JOINED_BYTES: Final = 1 << 20
-"""Up to this size the bytes of a write are kept for the next read."""
 _CACHED_BYTES: Final = 1 << 24
 """Larger documents are read anew from the file each time, which the system has in its cache."""
 
@@ -261,12 +259,9 @@ class FileCell:
         """Bring the document to the disk, or remove the file where there is none."""
         if document is None:
             self._remember(self._file.remove(step))
-        elif document.size <= _JOINED_BYTES:
-            document.check()
-            snapshot = self._file.store(document.pieces, step)
-            self._remember(snapshot._replace(raw=b"".join(document.pieces)))
         else:
-            self._remember(self._file.store(document.pieces, step, meanwhile=document.check))
+            snapshot = self._file.store(document.pieces(), step)
+            self._remember(snapshot._replace(raw=document.raw))
         self.writes += step
 
     def _encode(self, value: Any) -> Document:
@@ -313,7 +308,7 @@ class _Batch:
             if job.if_version is not None and job.if_version != self.version:
                 raise VersionConflictError.between(self._cell.path, job.if_version, self._current())
             document = None if job.value is EMPTY else self._cell._encode(job.value)
-            if document is not None and not self._alone:
+            if document is not None and not self._alone:  # else it is checked while it is written
                 document.check()
         except DataUnitError as error:
             return error
@@ -327,5 +322,5 @@ class _Batch:
         if self._changed_at is None:
             cached, value = self._cell._load()
             return State(value, cached.version, cached.at).entry(value)
-        value = EMPTY if self.document is None else self._cell._decode(b"".join(self.document.pieces))
+        value = EMPTY if self.document is None else self._cell._decode(b"".join(self.document.pieces()))
         return State(value, self.version, self._changed_at).entry(value)

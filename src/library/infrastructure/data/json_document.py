@@ -37,6 +37,7 @@ _SLICED_DEPTH: Final = 4
 """How deep containers are looked into for others that are worth slicing."""
 _SLICED_READ_BYTES: Final = 1 << 18
 """Smaller documents are parsed at once."""
+_KEPT_BYTES: Final = 1 << 20
 _MAX_DEPTH: Final = 254
 """How deep orjson nests."""
 _DIGITS_TO_ZERO: Final = bytes.maketrans(b"123456789", b"000000000")
@@ -48,62 +49,58 @@ _ESCAPES: Final = "nanobrain-data-json-escapes"
 
 
 class Document:
-    """A value written as JSON.
+    """A value that is being written as JSON, piece by piece, so that a large one is never held twice.
 
-    `pieces` are the parts of the document, in order. Only after `check` is it sure that JSON can hold
-    the value; that may be done while the pieces are on their way to the disk.
+    Tuples become lists, enumeration members and UUIDs what JSON has for them; integers may have any size.
     """
 
     def __init__(self, value: Any, encoding: str = "utf-8") -> None:
-        """Write a value.
-
-        Tuples become lists, enumeration members and UUIDs what JSON has for them; integers may have any size.
+        """Prepare to write.
 
         Args:
-            value: the value.
+            value: the value; it must not be changed until it is written.
             encoding: any text encoding of Python's; characters that it lacks are written as JSON escapes.
 
+        """
+        self.raw: bytes | None = None
+        """The whole document, once it was written, if it is of less than 1 MB."""
+        self._value = value
+        self._encoding = encoding
+
+    def pieces(self) -> Iterator[Piece]:
+        """Write the value.
+
         Raises:
-            InvalidValueError: JSON cannot hold the value; the error names the place and the object.
+            InvalidValueError: JSON cannot hold it; the error names the place and the object.
 
         """
-        self._value = value
-        self._unsure: list[tuple[bytes, Any]] = []
-        """What orjson wrote, with what it wrote it from: a null in it may have been NaN."""
-        try:
-            self.pieces: list[Piece] = list(self._write(value, _SLICED_DEPTH))
-        except TypeError as error:
-            self.pieces, self._unsure = [_write_slowly(value, error)], []
-        except RuntimeError as error:
-            message = "the value was changed by another thread while it was written: try again"
-            raise InvalidValueError(message) from error
-        if not _is_utf8(encoding):
-            self.pieces = [_recode(b"".join(self.pieces), encoding)]
-
-    @property
-    def size(self) -> int:
-        """Bytes of the document."""
-        return sum(map(len, self.pieces))
+        if self.raw is not None:
+            yield self.raw
+            return
+        kept: list[Piece] = []
+        size = 0
+        for piece in self._encoded():
+            size += len(piece)
+            if size <= _KEPT_BYTES:
+                kept.append(piece)
+            yield piece
+        if size <= _KEPT_BYTES:
+            self.raw = b"".join(kept)
 
     def check(self) -> None:
-        """See that no NaN or infinity was written as null.
+        """See that JSON can hold the value; raises as `pieces` does."""
+        for _ in self.pieces():
+            pass
 
-        Raises:
-            InvalidValueError: one was; the error names the place.
-
-        """
-        for written, value in self._unsure:
-            if contains(written, b"null") and not _is_fine(value):
-                _check(self._value)  # which names the place
-        self._unsure = []
+    def _encoded(self) -> Iterator[Piece]:
+        pieces = self._write(self._value, _SLICED_DEPTH)
+        return pieces if _is_utf8(self._encoding) else iter((_recode(b"".join(pieces), self._encoding),))
 
     def _write(self, value: Any, depth: int) -> Iterator[Piece]:
         """Write a value, looking `depth` levels deep for large containers."""
-        if type(value) not in (dict, list) or not depth:
-            yield self._dumps(value)
-        elif len(value) > _FIRST_SLICE:
+        if depth and _is_large(value):
             yield from self._slices(value)
-        elif any(type(child) in (dict, list) for child in _children(value)):
+        elif depth and type(value) in (dict, list) and any(map(_may_be_large, _children(value))):
             yield from self._members(value, depth)
         else:
             yield self._dumps(value)
@@ -114,7 +111,7 @@ class Document:
         yield opening
         items = iter(value.items() if isinstance(value, dict) else value)
         step, separate = _FIRST_SLICE, False
-        while part := list(islice(items, step)):
+        while part := self._next_items(items, step):
             if separate:
                 yield b",\n"
             piece = self._dumps(dict(part) if isinstance(value, dict) else part)
@@ -123,28 +120,44 @@ class Document:
             step = step * 2 if len(piece) < _SLICE_BYTES // 2 else max(1, step * _SLICE_BYTES // len(piece))
         yield closing
 
+    @staticmethod
+    def _next_items(items: Iterator[Any], count: int) -> list[Any]:
+        try:
+            return list(islice(items, count))
+        except RuntimeError as error:
+            message = "the value was changed by another thread while it was written: try again"
+            raise InvalidValueError(message) from error
+
     def _members(self, value: dict[str, Any] | list[Any], depth: int) -> Iterator[Piece]:
         """Write a small container whose members may be large."""
         separator = b"{" if isinstance(value, dict) else b"["
         for key, child in value.items() if isinstance(value, dict) else enumerate(value):
             yield separator
             if isinstance(value, dict):
-                yield orjson.dumps({key: 0})[1:-2]
+                yield self._dumps({key: 0})[1:-2]
             yield from self._write(child, depth - 1)
             separator = b","
         yield b"}" if isinstance(value, dict) else b"]"
 
     def _dumps(self, value: Any) -> bytes:
-        written = orjson.dumps(value, option=_OPTIONS)
-        self._unsure.append((written, value))
-        return written
+        """Write a part of the value at once; orjson writes NaN as null, so a null is looked at twice."""
+        try:
+            written = orjson.dumps(value, option=_OPTIONS)
+            if not contains(written, b"null") or _is_fine(value):
+                return written
+            reason = "it holds NaN"
+        except TypeError as error:
+            if _is_fine(value):
+                return _write_slowly(value)
+            reason = str(error)
+        _check(self._value)  # from its root, so that the error names the place
+        message = f"the value cannot be written as JSON ({reason}): {_NOT_JSON}"
+        raise InvalidValueError(message)
 
 
 def encode(value: Any, encoding: str = "utf-8") -> bytes:
     """Write a value as JSON, in one piece; see `Document`."""
-    document = Document(value, encoding)
-    document.check()
-    return b"".join(document.pieces)
+    return b"".join(Document(value, encoding).pieces())
 
 
 def decode(raw: bytes, encoding: str = "utf-8") -> Any:
@@ -178,15 +191,14 @@ def decode(raw: bytes, encoding: str = "utf-8") -> Any:
 # -- writing -------------------------------------------------------------------------------------------------
 
 
-def _write_slowly(value: Any, cause: TypeError) -> bytes:
-    """Refuse by name what orjson refused, or write its integers beyond 64 bits."""
-    _check(value)
+def _write_slowly(value: Any) -> bytes:
+    """Write with the standard library what orjson refused: integers beyond 64 bits, named tuples."""
     try:
         text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=_plain)
-        return text.encode()
-    except (TypeError, ValueError, RecursionError):
-        message = f"the value cannot be written as JSON ({cause}): {_NOT_JSON}"
-        raise InvalidValueError(message) from cause
+    except (TypeError, ValueError, RecursionError) as error:
+        message = f"the value cannot be written as JSON ({error}): {_NOT_JSON}"
+        raise InvalidValueError(message) from error
+    return text.encode()
 
 
 def _check(value: Any) -> None:
@@ -365,6 +377,17 @@ def _fill(value: Any, contents: dict[str, Any]) -> Any:
         only = value[0] if len(value) == 1 and isinstance(value[0], str) else None
         return contents[only] if only in contents else [_fill(child, contents) for child in value]
     return value
+
+
+def _is_large(value: Any) -> bool:
+    return type(value) in (dict, list) and len(value) > _FIRST_SLICE
+
+
+def _may_be_large(value: Any) -> bool:
+    """Tell whether it is worth looking into a member of a small container."""
+    return type(value) in (dict, list) and (
+        len(value) > _FIRST_SLICE or any(map(_is_large, _children(value)))
+    )
 
 
 def _is_utf8(encoding: str) -> bool:

@@ -27,7 +27,7 @@ from library.infrastructure.data.file_lock import ProcessLock, remove_temporary_
 from library.infrastructure.data.kept_versions import KeptVersions, Signature, duplicate
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable
 
 logger = logging.getLogger(__name__)
 
@@ -108,18 +108,12 @@ class VersionedFile:
         with explain_os_errors("read", self.path):
             return self._kept.version_of(self._stat())
 
-    def store(
-        self,
-        pieces: Sequence[bytes | memoryview],
-        step: int = 1,
-        meanwhile: Callable[[], None] | None = None,
-    ) -> Snapshot:
+    def store(self, pieces: Iterable[bytes | memoryview], step: int = 1) -> Snapshot:
         """Replace the content, as one step and durably.
 
         Args:
-            pieces: the new content.
+            pieces: the new content; if they raise, nothing is changed.
             step: how many versions further that is: a batch of writes counts each of them.
-            meanwhile: called while the content is on its way to the disk; if it raises, nothing is changed.
 
         Returns:
             The new version, without its bytes.
@@ -131,17 +125,13 @@ class VersionedFile:
         with explain_os_errors("write", self.path):
             former = self._stat()
             version = self._kept.adopt(former) + step
-        return self._replace(pieces, version, former, meanwhile)
+        return self._replace(pieces, version, former)
 
     def _replace(
-        self,
-        pieces: Sequence[bytes | memoryview],
-        version: int,
-        former: os.stat_result | None,
-        meanwhile: Callable[[], None] | None = None,
+        self, pieces: Iterable[bytes | memoryview], version: int, former: os.stat_result | None
     ) -> Snapshot:
         with explain_os_errors("write", self.path):
-            replace_file(self.path, pieces, former, durable=self._durable, meanwhile=meanwhile)
+            replace_file(self.path, pieces, former, durable=self._durable)
         with explain_os_errors("bring to the disk the new content, which is in place, of", self.path):
             present = self._kept.add(version, former)
             if self._durable:
