@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -102,6 +103,7 @@ class GroupCommit(Generic[JobT]):
             else:
                 future.set_result(answer)
         if self._afterwards is not None:
+            time.sleep(0)  # let those who were answered go first
             self._afterwards()
 
 

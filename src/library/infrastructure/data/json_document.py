@@ -110,7 +110,7 @@ class Document:
         opening, closing = (b"{\n", b"\n}") if isinstance(value, dict) else (b"[\n", b"\n]")
         yield opening
         items = iter(value.items() if isinstance(value, dict) else value)
-        step, separate = _FIRST_SLICE, False
+        step, separate = _FIRST_SLICE * 8, False
         while part := self._next_items(items, step):
             if separate:
                 yield b",\n"
