@@ -40,7 +40,7 @@ class Reader(NamedTuple):
     @property
     def read(self) -> int:
         """How many messages it has read: all up to its place in the stream, but for those it missed."""
-        return self.subscription.position - self.subscription.dropped
+        return self.subscription.received
 
 
 class Progress(NamedTuple):
