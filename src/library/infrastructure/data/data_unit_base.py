@@ -21,6 +21,7 @@ from library.infrastructure.data.errors import (
 )
 from library.infrastructure.data.handoff_mutex import HandoffMutex
 from library.infrastructure.data.isolation import isolate
+from library.infrastructure.data.option_checks import check_version
 from library.infrastructure.data.wakeup import Wakeup, wake
 
 if TYPE_CHECKING:
@@ -294,7 +295,7 @@ class DataUnitBase(ABC):
 
         """
         self._check_usable()
-        return await self._write(self._admit(data), check_version_option(if_version, "if_version"))
+        return await self._write(self._admit(data), check_version("if_version", if_version))
 
     async def update(self, fn: Callable[[Any], Any | Awaitable[Any]]) -> Any:
         """Read, change and write as one step.
@@ -348,7 +349,7 @@ class DataUnitBase(ABC):
 
         """
         self._check_usable()
-        return self._watch(check_version_option(since, "since"), self._opening)
+        return self._watch(check_version("since", since), self._opening)
 
     async def _watch(self, since: int | None, opening: int) -> AsyncIterator[Entry]:
         self._watchers += 1
@@ -414,16 +415,3 @@ class DataUnitBase(ABC):
             message = f"metadata key {key!r} cannot be set: choose a text that the unit does not use itself"
             raise InvalidOptionError(message, option="key")
         self._user_metadata = {**self._user_metadata, key: isolate(value)}
-
-
-def check_version_option(version: int | None, option: str) -> int | None:
-    """Return `version`, which was given as `option`, if it can be one.
-
-    Raises:
-        InvalidOptionError: it is not a whole number from 0 up.
-
-    """
-    if version is None or (isinstance(version, int) and not isinstance(version, bool) and version >= 0):
-        return version
-    message = f"{option} is a version, which is a whole number from 0 up, not {version!r}"
-    raise InvalidOptionError(message, option=option)

@@ -21,7 +21,8 @@ from library.infrastructure.data.errors import (
 from library.infrastructure.data.fork_safety import reset_after_fork
 from library.infrastructure.data.group_commit import GroupCommit
 from library.infrastructure.data.handoff_mutex import HandoffMutex
-from library.infrastructure.data.json_document import Document, decode
+from library.infrastructure.data.json_document import Document
+from library.infrastructure.data.json_reading import decode
 from library.infrastructure.data.versioned_file import VersionedFile
 from library.infrastructure.data.worker import run_in_worker
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from library.infrastructure.data.config import DataUnitConfig, DataUnitType
-from library.infrastructure.data.data_unit_base import DataUnitBase, State, check_version_option
+from library.infrastructure.data.data_unit_base import DataUnitBase, State
 from library.infrastructure.data.durable_io import resolve_path
 from library.infrastructure.data.entry import EMPTY, UnitStats
 from library.infrastructure.data.errors import InvalidOptionError
 from library.infrastructure.data.file_cell import WATCH_INTERVAL_S, FileCell
+from library.infrastructure.data.option_checks import check_version
 
 if TYPE_CHECKING:
     import os
@@ -84,7 +85,7 @@ class DataUnitFile(DataUnitBase):
 
         """
         self._check_usable()
-        check_version_option(version, "version")
+        check_version("version", version)
         async with self._mutex.hold():
             self._check_open()
             async with self._cell.locked():

@@ -1,9 +1,9 @@
-"""JSON documents to bytes and back, in slices, so that no single call holds up the event loop for long.
+"""Writing JSON documents, in slices, so that no single call holds up the event loop for long.
 
 orjson keeps the interpreter's lock for as long as one call takes: 10 MB are 8 ms to write and a hundred to
 read. A large document is therefore written slice by slice, each slice on a line of its own, which is plain
 JSON to everybody else, since JSON text never holds a raw line break. Read back, the lines are parsed one at a
-time: see `_decode_slices`.
+time: see `json_reading.py`.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from __future__ import annotations
 import codecs
 import json
 import math
-import secrets
 from enum import Enum
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
@@ -20,6 +19,7 @@ import orjson
 
 from library.infrastructure.data.byte_search import contains
 from library.infrastructure.data.errors import InvalidValueError
+from library.infrastructure.data.json_reading import decode, is_utf8, loads
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -29,21 +29,14 @@ Piece = bytes | memoryview
 
 _OPTIONS: Final = orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME
 _FIRST_SLICE: Final = 16
-"""Items of a container's first slice, and the size up to which a container is not sliced; later slices
-adapt."""
+"""Containers of up to so many items are not sliced."""
 _SLICE_BYTES: Final = 1 << 15
 """The size that slices aim at; from 128 KB on, malloc asks the system for each, which is slow."""
 _SLICED_DEPTH: Final = 4
 """How deep containers are looked into for others that are worth slicing."""
-_SLICED_READ_BYTES: Final = 1 << 18
-"""Smaller documents are parsed at once."""
 _KEPT_BYTES: Final = 1 << 20
 _MAX_DEPTH: Final = 254
 """How deep orjson nests."""
-_DIGITS_TO_ZERO: Final = bytes.maketrans(b"123456789", b"000000000")
-_LONG_NUMBER: Final = b"0" * 19
-"""Integers of fewer digits fit into 64 bits, which is all that orjson reads without turning them into
-floats."""
 _NOT_JSON: Final = "JSON holds text, finite numbers, true, false, null, lists, and dicts with text as keys"
 _ESCAPES: Final = "nanobrain-data-json-escapes"
 
@@ -94,7 +87,7 @@ class Document:
 
     def _encoded(self) -> Iterator[Piece]:
         pieces = self._write(self._value, _SLICED_DEPTH)
-        return pieces if _is_utf8(self._encoding) else iter((_recode(b"".join(pieces), self._encoding),))
+        return pieces if is_utf8(self._encoding) else iter((_recode(b"".join(pieces), self._encoding),))
 
     def _write(self, value: Any, depth: int) -> Iterator[Piece]:
         """Write a value, looking `depth` levels deep for large containers."""
@@ -158,37 +151,6 @@ class Document:
 def encode(value: Any, encoding: str = "utf-8") -> bytes:
     """Write a value as JSON, in one piece; see `Document`."""
     return b"".join(Document(value, encoding).pieces())
-
-
-def decode(raw: bytes, encoding: str = "utf-8") -> Any:
-    """Parse a JSON document.
-
-    Args:
-        raw: the bytes; a byte order mark is passed over.
-        encoding: the text encoding of `raw`.
-
-    Returns:
-        The value, integers of any size exact.
-
-    Raises:
-        ValueError: it is not JSON in that encoding.
-
-    """
-    if not _is_utf8(encoding):
-        raw = raw.decode(encoding).encode()
-    raw = raw.removeprefix(codecs.BOM_UTF8)
-    if len(raw) > _SLICED_READ_BYTES and b"\n" in raw:
-        try:
-            return _decode_slices(raw)
-        except (
-            ValueError,
-            LookupError,
-        ):  # written by somebody else, in another form, or damaged: the parser will tell
-            return _loads(raw)
-    return _loads(raw)
-
-
-# -- writing -------------------------------------------------------------------------------------------------
 
 
 def _write_slowly(value: Any) -> bytes:
@@ -263,7 +225,7 @@ def _recode(raw: bytes, encoding: str) -> bytes:
     Some encodings write two characters as one byte: then everything beyond ASCII is escaped.
     """
     text = raw.decode()
-    expected = _loads(raw)
+    expected = loads(raw)
     for candidate in (text, json.dumps(expected, separators=(",", ":"))):
         recoded = candidate.encode(encoding, _ESCAPES)
         try:
@@ -302,83 +264,6 @@ def _escape(error: UnicodeError) -> tuple[str, int]:
 codecs.register_error(_ESCAPES, _escape)
 
 
-# -- reading -------------------------------------------------------------------------------------------------
-
-
-def _loads(raw: bytes) -> Any:
-    """Parse a document, or a slice, at once."""
-    if _LONG_NUMBER in raw.translate(_DIGITS_TO_ZERO):  # thirteen times faster than a regular expression
-        return json.loads(raw, parse_constant=_refuse_constant)
-    return orjson.loads(raw)
-
-
-def _refuse_constant(name: str) -> None:
-    message = f"{name} is not JSON"
-    raise ValueError(message)
-
-
-def _decode_slices(raw: bytes) -> Any:
-    """Parse a document line by line.
-
-    A line that ends in an opening bracket begins a sliced container; the lines up to one that begins with the
-    closing bracket are its slices, each of whole items, all but the last with a comma at the end. What is
-    left when the slices are taken out, with a random word in the place of each container's content, is small,
-    and is parsed at once; then the words are replaced by the contents.
-    """
-    word = secrets.token_hex(16)
-    skeleton: list[bytes] = []
-    contents: dict[str, Any] = {}
-    lines = iter(raw.split(b"\n"))
-    line = next(lines, None)
-    while line is not None:
-        skeleton.append(line)
-        if line.endswith((b"[", b"{")):
-            is_list = line.endswith(b"[")
-            name = f"{word}-{len(contents)}"
-            contents[name], line = _content(lines, is_list=is_list)
-            skeleton.append(b'"%s"' % name.encode() if is_list else b'"%s":0' % name.encode())
-        else:
-            line = next(lines, None)
-    return _fill(_loads(b"".join(skeleton)), contents)
-
-
-def _content(lines: Iterator[bytes], *, is_list: bool) -> tuple[Any, bytes]:
-    """Parse the slices of one container; return its content, and the line that closes it."""
-    items: list[Any] = []
-    members: dict[str, Any] = {}
-    ended = False
-    for line in lines:
-        if line.startswith(b"]" if is_list else b"}"):
-            if not ended:
-                break
-            return (items if is_list else members), line
-        if ended or not line.strip():
-            break
-        ended = not line.endswith(b",")
-        part = line if ended else line[:-1]
-        if is_list:
-            items += _loads(b"[" + part + b"]")
-        else:
-            members.update(_loads(b"{" + part + b"}"))
-    message = "the lines are not slices"
-    raise ValueError(message)
-
-
-def _fill(value: Any, contents: dict[str, Any]) -> Any:
-    """Put the contents where their names stand."""
-    if isinstance(value, dict):
-        only = next(iter(value), None) if len(value) == 1 else None
-        return (
-            contents[only]
-            if only in contents
-            else {key: _fill(child, contents) for key, child in value.items()}
-        )
-    if isinstance(value, list):
-        only = value[0] if len(value) == 1 and isinstance(value[0], str) else None
-        return contents[only] if only in contents else [_fill(child, contents) for child in value]
-    return value
-
-
 def _is_large(value: Any) -> bool:
     return type(value) in (dict, list) and len(value) > _FIRST_SLICE
 
@@ -388,10 +273,6 @@ def _may_be_large(value: Any) -> bool:
     return type(value) in (dict, list) and (
         len(value) > _FIRST_SLICE or any(map(_is_large, _children(value)))
     )
-
-
-def _is_utf8(encoding: str) -> bool:
-    return codecs.lookup(encoding).name == "utf-8"
 
 
 def _children(value: dict[str, Any] | list[Any]) -> Iterable[Any]:

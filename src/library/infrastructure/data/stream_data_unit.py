@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 import time
-import weakref
 from itertools import groupby
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, get_args
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from library.infrastructure.data.config import DataUnitConfig, DataUnitType
-from library.infrastructure.data.data_unit_base import DataUnitBase, State, check_version_option
+from library.infrastructure.data.data_unit_base import DataUnitBase, State
 from library.infrastructure.data.durable_io import resolve_path
 from library.infrastructure.data.entry import EMPTY, UnitStats
 from library.infrastructure.data.errors import (
@@ -26,7 +24,8 @@ from library.infrastructure.data.group_commit import GroupCommit
 from library.infrastructure.data.isolation import IMMUTABLE, isolate
 from library.infrastructure.data.message_ring import MessageRing
 from library.infrastructure.data.stream_log import StreamLog, encode_message
-from library.infrastructure.data.subscription import Overflow, Subscription
+from library.infrastructure.data.subscriber_list import SubscriberList
+from library.infrastructure.data.subscription import Overflow, Subscription, check_subscription
 from library.infrastructure.data.wakeup import Wakeup, wake
 from library.infrastructure.data.worker import run_in_worker
 
@@ -70,7 +69,7 @@ class DataUnitStream(DataUnitBase):
         self._log = self._make_log()
         self._commits: GroupCommit[_Job] = GroupCommit(self._mutex, self._apply)
         self._ring = MessageRing(self.config.cache_size, 0)
-        self._subscriptions: dict[int, weakref.ref[Subscription]] = {}
+        self._subscribers = SubscriberList(self._make_room)
         self._room = Wakeup()
         self._at = time.time()
         self._opened_version = 0
@@ -142,7 +141,7 @@ class DataUnitStream(DataUnitBase):
                 raise StreamError(
                     f"{self.name} cannot publish at once, since {why}: use `await publish(data)`"
                 )
-            if not self._room_now():
+            if not self._subscribers.room():
                 raise self._no_room("at once")
             self._store([data if type(data) in IMMUTABLE else self._admit(data)])
             return self._ring.version
@@ -197,7 +196,7 @@ class DataUnitStream(DataUnitBase):
                 self._check_open()
                 self._check_version(if_version, await self._read())
                 with self._mutex.guard:
-                    room = self._room_now()
+                    room = self._subscribers.room()
                     self._store(todo[:room])
                     del todo[:room]
                     if not todo:
@@ -253,12 +252,12 @@ class DataUnitStream(DataUnitBase):
 
         """
         self._check_usable()
-        self._check_subscription(replay, since, overflow, queue_size)
+        check_subscription(replay, since, overflow, queue_size, self.config.cache_size)
         with self._mutex.guard:
             self._check_open()
             ring = self._ring
             limit = self.config.max_subscribers
-            if limit is not None and len(self._subscriptions) >= limit and not self._drop_disconnected():
+            if limit is not None and len(self._subscribers) >= limit and not self._subscribers.remove_late():
                 message = f"{self.name} has {limit} subscribers already: close one, or raise max_subscribers"
                 raise SubscriberLimitError(message, limit=limit)
             cursor = (
@@ -267,9 +266,7 @@ class DataUnitStream(DataUnitBase):
             if overflow == "block" or (queue_size is None and self._log is None):
                 queue_size = queue_size or ring.capacity
             subscription = Subscription(self, ring, cursor, overflow, queue_size)
-            self._subscriptions[id(subscription)] = weakref.ref(
-                subscription, self._on_collected(id(subscription))
-            )
+            self._subscribers.add(subscription)
             self._update_bound()
             return subscription
 
@@ -284,31 +281,6 @@ class DataUnitStream(DataUnitBase):
             message = f"{subscription!r} is not a subscription to {self.name}"
             raise InvalidOptionError(message, option="subscription")
         await subscription.aclose()
-
-    def _check_subscription(
-        self, replay: int, since: int | None, overflow: Overflow, queue_size: int | None
-    ) -> None:
-        if not isinstance(replay, int) or isinstance(replay, bool) or replay < 0:
-            raise InvalidOptionError(
-                f"replay must be a whole number from 0 up, not {replay!r}", option="replay"
-            )
-        if check_version_option(since, "since") is not None and replay:
-            raise InvalidOptionError(
-                "replay and since contradict each other: give one of them", option="replay"
-            )
-        if overflow not in get_args(Overflow):
-            known = ", ".join(map(repr, get_args(Overflow)))
-            raise InvalidOptionError(
-                f"overflow {overflow!r} is unknown: it is one of {known}", option="overflow"
-            )
-        capacity = self.config.cache_size
-        if queue_size is not None and (
-            not isinstance(queue_size, int) or isinstance(queue_size, bool) or not 1 <= queue_size <= capacity
-        ):
-            message = (
-                f"queue_size must be a whole number from 1 to {capacity} (cache_size), not {queue_size!r}"
-            )
-            raise InvalidOptionError(message, option="queue_size")
 
     def _place_after(self, since: int) -> int:
         """Return the number of the first message after version `since`."""
@@ -355,33 +327,10 @@ class DataUnitStream(DataUnitBase):
     def _forget(self, subscription: Subscription) -> None:
         with self._mutex.guard:
             subscription._closed = True
-            self._subscriptions.pop(id(subscription), None)
+            self._subscribers.remove(subscription)
             waiters = self._changed.take()
         wake(waiters)
         self._make_room()
-
-    def _on_collected(self, key: int) -> Any:
-        """Build what is called when a subscription was forgotten; it must not keep the stream alive."""
-        me = weakref.ref(self)
-
-        def forget(reference: weakref.ref[Subscription]) -> None:
-            stream = me()
-            if stream is not None and stream._subscriptions.get(key) is reference:
-                del stream._subscriptions[key]
-                stream._make_room()
-
-        return forget
-
-    def _drop_disconnected(self) -> bool:
-        """Forget those who fell behind and are to be disconnected for it; tell whether there were any."""
-        late = [each for each in self._readers() if each._overflow == "disconnect" and each._missed()]
-        for subscription in late:
-            self._subscriptions.pop(id(subscription), None)
-        return bool(late)
-
-    def _readers(self) -> list[Subscription]:
-        found = (reference() for reference in list(self._subscriptions.values()))
-        return [subscription for subscription in found if subscription is not None]
 
     # -- room for publishers ---------------------------------------------------------------------------------
 
@@ -398,12 +347,7 @@ class DataUnitStream(DataUnitBase):
         if self._log is not None or self._updating or ring.ended:
             ring.bound = 0
         else:
-            ring.bound = min(ring.cut_at, ring.end + self._room_now())
-
-    def _room_now(self) -> int:
-        """Return how many messages the readers that block have room for."""
-        places = (each._cursor + (each._limit or 0) for each in self._readers() if each._overflow == "block")
-        return max(0, min(places, default=sys.maxsize) - self._ring.end)
+            ring.bound = min(ring.cut_at, ring.end + self._subscribers.room())
 
     def _make_room(self) -> None:
         """Let publishers go on after a reader that blocks has read, or left."""
@@ -423,7 +367,7 @@ class DataUnitStream(DataUnitBase):
         while True:
             with self._mutex.guard:
                 self._check_open()
-                if self._room_now():
+                if self._subscribers.room():
                     return
                 left = deadline - time.monotonic()
                 if left <= 0:
@@ -436,11 +380,9 @@ class DataUnitStream(DataUnitBase):
                     self._room.leave(waiter)
 
     def _no_room(self, when: str) -> SlowSubscriberError:
-        full = [
-            each for each in self._readers() if each._overflow == "block" and each.lag >= (each._limit or 0)
-        ]
+        full = self._subscribers.count_full()
         return SlowSubscriberError(
-            f"{self.name} could not publish: {len(full)} readers with overflow='block' made no room {when}"
+            f"{self.name} could not publish: {full} readers with overflow='block' made no room {when}"
         )
 
     # -- the hooks of the base -------------------------------------------------------------------------------
@@ -448,7 +390,7 @@ class DataUnitStream(DataUnitBase):
     async def _open(self) -> None:
         self._ring = MessageRing(self.config.cache_size, self._ring.version + bool(self._ring.messages))
         self._dropped = 0
-        self._subscriptions.clear()
+        self._subscribers.clear()
         if self._log is not None:
             await run_in_worker(self._load, self._log)
         elif self.config.initial_value is not None:
@@ -513,9 +455,9 @@ class DataUnitStream(DataUnitBase):
         """Return what the unit counted since it was opened; `watchers` counts subscribers and watchers."""
         self._check_open()
         return UnitStats(
-            reads=self._reads - sum(max(0, each._ahead - each._cursor) for each in self._readers()),
+            reads=self._reads - sum(max(0, each._ahead - each._cursor) for each in self._subscribers),
             writes=self._ring.version - self._opened_version,
-            watchers=self._watchers + len(self._subscriptions),
+            watchers=self._watchers + len(self._subscribers),
             bytes=self._log.size if self._log else None,
             dropped=self._dropped,
         )

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from library.infrastructure.data.append_log import AppendLog
 from library.infrastructure.data.errors import CorruptDataError
-from library.infrastructure.data.json_document import decode, encode
+from library.infrastructure.data.json_document import encode
+from library.infrastructure.data.json_reading import decode
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -19,6 +19,7 @@ from library.infrastructure.data.errors import (
     InvalidValueError,
 )
 from library.infrastructure.data.group_commit import GroupCommit
+from library.infrastructure.data.option_checks import check_whole_number
 from library.infrastructure.data.wakeup import wake
 from library.infrastructure.data.worker import run_in_worker
 
@@ -161,9 +162,7 @@ class DataUnitString(DataUnitBase):
 
         """
         self._check_usable()
-        if not isinstance(lines, int) or isinstance(lines, bool) or lines < 0:
-            message = f"lines must be a whole number from 0 up, not {lines!r}"
-            raise InvalidOptionError(message, option="lines")
+        check_whole_number("lines", lines, 0)
         self._reads += 1
         with self._mutex.guard:
             if not lines:
@@ -189,10 +188,7 @@ class DataUnitString(DataUnitBase):
         """
         self._check_usable()
         self._reads += 1
-        if not isinstance(offset, int) or isinstance(offset, bool):
-            raise InvalidOptionError(
-                f"offset must be one that since() returned, not {offset!r}", option="offset"
-            )
+        check_whole_number("offset", offset, 0)
         with self._mutex.guard:
             start = self._offset_of_start
             if 0 < offset < start:

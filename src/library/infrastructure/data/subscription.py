@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import Enum
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 
 from library.infrastructure.data.errors import (
     InvalidOptionError,
@@ -12,6 +12,7 @@ from library.infrastructure.data.errors import (
     StreamClosedError,
     SubscriberLaggedError,
 )
+from library.infrastructure.data.option_checks import check_version, check_whole_number
 from library.infrastructure.data.worker import run_in_worker
 
 if TYPE_CHECKING:
@@ -97,6 +98,21 @@ class Subscription:
         """The version of the last message read: `subscribe(since=...)` goes on from there."""
         return self._cursor + self._ring.version_offset
 
+    @property
+    def _blocks(self) -> bool:
+        """Whether publishers wait for this reader."""
+        return self._overflow == "block"
+
+    @property
+    def _room(self) -> int:
+        """How many more unread messages this reader takes."""
+        return max(0, self._cursor + self._usual - self._ring.end)
+
+    @property
+    def _is_late(self) -> bool:
+        """Whether it fell behind, and is to be disconnected for it."""
+        return self._overflow == "disconnect" and self._missed() > 0
+
     def __repr__(self) -> str:
         """Show the stream and the place in it."""
         state = "closed" if self._closed else f"{self.lag} unread"
@@ -176,8 +192,7 @@ class Subscription:
 
     async def batches(self, max: int = 512) -> AsyncIterator[list[Any]]:  # noqa: A002 - the word that says it
         """Iterate over all that is unread, in lists of at most `max` messages, from 1 up."""
-        if not isinstance(max, int) or isinstance(max, bool) or max < 1:
-            raise InvalidOptionError(f"max must be a whole number from 1 up, not {max!r}", option="max")
+        check_whole_number("max", max, 1)
         while (found := self._take(max)) is not None:
             if isinstance(found, list):
                 yield found
@@ -315,3 +330,22 @@ class Subscription:
 
     def _ended(self) -> StreamClosedError:
         return StreamClosedError(f"{self._stream.name} has ended, or this subscription to it was closed")
+
+
+def check_subscription(
+    replay: int, since: int | None, overflow: str, queue_size: int | None, capacity: int
+) -> None:
+    """Refuse options with which a stream that keeps `capacity` messages cannot be subscribed to.
+
+    Raises:
+        InvalidOptionError: one is out of range, or two contradict each other.
+
+    """
+    check_whole_number("replay", replay, 0)
+    if check_version("since", since) is not None and replay:
+        raise InvalidOptionError("replay and since contradict each other: give one of them", option="replay")
+    if overflow not in get_args(Overflow):
+        known = ", ".join(map(repr, get_args(Overflow)))
+        raise InvalidOptionError(f"overflow {overflow!r} is unknown: it is one of {known}", option="overflow")
+    if queue_size is not None:
+        check_whole_number("queue_size", queue_size, 1, capacity)
