@@ -173,7 +173,12 @@ class DataUnitBase(ABC):
     @property
     def name(self) -> str:
         """What the unit is called in errors and logs."""
-        return self.config.name or f"{self.data_type} unit"
+        return self.config.name or self.file_path or f"{self.data_type} unit"
+
+    @property
+    def file_path(self) -> str | None:
+        """The file: an absolute path, links followed; `None` if the unit keeps its data in memory only."""
+        return None
 
     @property
     def is_open(self) -> bool:

@@ -59,11 +59,6 @@ class DataUnitFile(DataUnitBase):
         self._poll_interval_s = WATCH_INTERVAL_S
 
     @property
-    def name(self) -> str:
-        """What the unit is called in errors and logs."""
-        return self.config.name or self.file_path
-
-    @property
     def file_path(self) -> str:
         """The file: an absolute path, links followed."""
         return self._cell.path

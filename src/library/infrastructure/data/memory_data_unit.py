@@ -76,11 +76,6 @@ class DataUnitMemory(DataUnitBase):
         return cell
 
     @property
-    def name(self) -> str:
-        """What the unit is called in errors and logs."""
-        return self.config.name or self.file_path or super().name
-
-    @property
     def file_path(self) -> str | None:
         """The file of the value: an absolute path, links followed; `None` if the unit is not persistent."""
         return self._cell.path if self._cell else None

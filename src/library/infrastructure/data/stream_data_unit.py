@@ -85,11 +85,6 @@ class DataUnitStream(DataUnitBase):
         return StreamLog(path, durable=config.durability == "full", lock_timeout_s=config.lock_timeout_s)
 
     @property
-    def name(self) -> str:
-        """What the unit is called in errors and logs."""
-        return self.config.name or self.file_path or super().name
-
-    @property
     def file_path(self) -> str | None:
         """The log file: an absolute path, links followed; `None` if the unit is not persistent."""
         return self._log.path if self._log else None
