@@ -182,3 +182,41 @@ async def test_a_replacement_that_was_cut_short(data_type: str, tmp_path: Path) 
         await unit.set("text")
 
     assert not stray.exists()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b'{"role":"user","n":1}\n' * 1000,
+        b'{"precious":1}',
+        b'{"version":1,"precious":1}',
+        b"\n\n",
+        b"garbage\r\n",
+        b"\xff\xfe",
+    ],
+)
+async def test_the_file_of_somebody_else_is_left_alone(tmp_path: Path, content: bytes) -> None:
+    """A stream refuses a file that is no log of a stream, and does not touch it."""
+    path = tmp_path / "theirs.jsonl"
+    path.write_bytes(content)
+    stream = DataUnitStream(DataUnitConfig(data_type="stream", persistent=True, file_path=path))
+
+    with pytest.raises(CorruptDataError, match="not the log of a stream"):
+        await stream.initialize()
+
+    assert content == path.read_bytes()
+
+
+async def test_what_is_cut_is_kept(tmp_path: Path) -> None:
+    """The remains of an interrupted write are cut off a log, and stand beside it."""
+    path = tmp_path / "messages.jsonl"
+    config = DataUnitConfig(data_type="stream", persistent=True, file_path=path)
+    async with DataUnitStream(config) as stream:
+        await stream.publish("whole")
+    with path.open("ab") as file:
+        file.write(b'{"version":2,"at":17')
+
+    async with DataUnitStream(config) as stream:
+        assert await stream.get() == "whole"
+
+    assert [b'{"version":2,"at":17'] == [each.read_bytes() for each in tmp_path.glob("*.corrupt-*")]

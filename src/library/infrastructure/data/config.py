@@ -24,6 +24,7 @@ class DataUnitType(StrEnum):
 
 _EVERY_TYPE: Final = frozenset(DataUnitType)
 _NEEDS: Final[dict[str, frozenset[DataUnitType]]] = {
+    "cache_size": frozenset({DataUnitType.MEMORY, DataUnitType.STREAM}),
     "isolation": frozenset({DataUnitType.MEMORY, DataUnitType.FILE, DataUnitType.STREAM}),
     "max_subscribers": frozenset({DataUnitType.STREAM}),
     "publish_timeout_s": frozenset({DataUnitType.STREAM}),
@@ -32,6 +33,7 @@ _NEEDS: Final[dict[str, frozenset[DataUnitType]]] = {
 _NEEDS_FILE: Final[dict[str, frozenset[DataUnitType]]] = {
     "file_path": _EVERY_TYPE,
     "durability": _EVERY_TYPE,
+    "encoding": _EVERY_TYPE,
     "lock_timeout_s": _EVERY_TYPE,
     "backups": frozenset({DataUnitType.FILE, DataUnitType.MEMORY}),
 }

@@ -349,8 +349,8 @@ class DataUnitBase(ABC):
         an old value after a new one.
 
         Args:
-            since: the last version that the caller knows; `None`: the present value, if there is one, comes
-                first.
+            since: the last version that the caller knows; `None`, or one that the unit never had: the present
+                value, if there is one, comes first.
 
         """
         self._check_usable()
@@ -359,6 +359,9 @@ class DataUnitBase(ABC):
     async def _watch(self, since: int | None, opening: int) -> AsyncIterator[Entry]:
         self._watchers += 1
         try:
+            await self._refresh()
+            if since is not None and since > self._version():
+                since = None  # of another life of the unit: it knows nothing of this one
             while True:
                 await self._refresh()
                 with self._mutex.guard:

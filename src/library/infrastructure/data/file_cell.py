@@ -112,8 +112,13 @@ class FileCell:
         )
         self._commits: GroupCommit[_Write] = GroupCommit(self.mutex, self._apply, self._tidy)
         self._cached = _Cached(None, None, 0, 0.0)
-        self._tidying = threading.Lock()
         self._is_closed = True
+        self.reset_after_fork()
+        reset_after_fork(self)
+
+    def reset_after_fork(self) -> None:
+        """Replace the lock."""
+        self._tidying = threading.Lock()
 
     @property
     def path(self) -> str:
@@ -266,7 +271,7 @@ class FileCell:
         self.writes += step
 
     def _encode(self, value: Any) -> Document:
-        return Document(value, self._config.encoding)
+        return Document(value, self._config.encoding, self.path)
 
     def _restore(self, version: int) -> int:
         raw = self._file.read_version(version)

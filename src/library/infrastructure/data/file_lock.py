@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Final
 
 from filelock import lock_descriptor
 
+from library.infrastructure.data import fork_safety
 from library.infrastructure.data.durable_io import explain_os_errors, remove_file, temporary_files
 from library.infrastructure.data.errors import LockTimeoutError, StorageError
-from library.infrastructure.data.fork_safety import reset_after_fork
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -38,7 +38,7 @@ class ProcessLock:
         self._timeout_s = timeout_s
         self._descriptor: int | None = None
         self.reset_after_fork()
-        reset_after_fork(self)
+        fork_safety.reset_after_fork(self)
 
     def reset_after_fork(self) -> None:
         """Leave the parent's hold to the parent; closing a copy of its descriptor releases nothing."""
@@ -52,6 +52,16 @@ class ProcessLock:
     def is_held(self) -> bool:
         """Whether this object holds the lock."""
         return self._holds > 0
+
+    def try_fresh(self) -> bool:
+        """Take the lock if nobody has it, this object neither; tell whether that succeeded.
+
+        Raises:
+            StorageError: the lock file cannot be made.
+
+        """
+        with explain_os_errors("lock", self._path):
+            return self._try(fresh=True)
 
     def acquire(self, timeout_s: float | None = None) -> None:
         """Wait for the lock.
@@ -73,8 +83,10 @@ class ProcessLock:
                     raise LockTimeoutError(message, path=self._path)
                 time.sleep(_POLL_INTERVAL_S)
 
-    def _try(self) -> bool:
-        with self._guard:
+    def _try(self, *, fresh: bool = False) -> bool:
+        with self._guard, fork_safety.no_fork:
+            if self._holds and fresh:
+                return False
             if not self._holds:
                 self._descriptor = self._lock_file()
             self._holds += self._descriptor is not None
@@ -94,7 +106,7 @@ class ProcessLock:
 
     def release(self) -> None:
         """Let the next process in."""
-        with self._guard:
+        with self._guard, fork_safety.no_fork:
             self._holds -= 1
             if not self._holds and self._descriptor is not None:
                 os.close(self._descriptor)

@@ -37,6 +37,8 @@ _SLICED_DEPTH: Final = 4
 _KEPT_BYTES: Final = 1 << 20
 _MAX_DEPTH: Final = 254
 """How deep orjson nests."""
+_SHOWN_PLACE: Final = 80
+"""Characters of a place that an error shows."""
 _NOT_JSON: Final = "JSON holds text, finite numbers, true, false, null, lists, and dicts with text as keys"
 _ESCAPES: Final = "nanobrain-data-json-escapes"
 
@@ -47,14 +49,16 @@ class Document:
     Tuples become lists, enumeration members and UUIDs what JSON has for them; integers may have any size.
     """
 
-    def __init__(self, value: Any, encoding: str = "utf-8") -> None:
+    def __init__(self, value: Any, encoding: str, name: str) -> None:
         """Prepare to write.
 
         Args:
             value: the value; it must not be changed until it is written.
             encoding: any text encoding of Python's; characters that it lacks are written as JSON escapes.
+            name: what errors call the unit for which it is written.
 
         """
+        self._name = name
         self.raw: bytes | None = None
         """The whole document, once it was written, if it is of less than 1 MB."""
         self._value = value
@@ -113,12 +117,11 @@ class Document:
             step = step * 2 if len(piece) < _SLICE_BYTES // 2 else max(1, step * _SLICE_BYTES // len(piece))
         yield closing
 
-    @staticmethod
-    def _next_items(items: Iterator[Any], count: int) -> list[Any]:
+    def _next_items(self, items: Iterator[Any], count: int) -> list[Any]:
         try:
             return list(islice(items, count))
         except RuntimeError as error:
-            message = "the value was changed by another thread while it was written: try again"
+            message = f"{self._name}: another thread changed the value while it was written: try again"
             raise InvalidValueError(message) from error
 
     def _members(self, value: dict[str, Any] | list[Any], depth: int) -> Iterator[Piece]:
@@ -136,42 +139,41 @@ class Document:
         """Write a part of the value at once; orjson writes NaN as null, so a null is looked at twice."""
         try:
             written = orjson.dumps(value, option=_OPTIONS)
-            if not contains(written, b"null") or _is_fine(value):
+            if not contains(written, b"null") or not _find_fault(value):
                 return written
             reason = "it holds NaN"
         except TypeError as error:
-            if _is_fine(value):
-                return _write_slowly(value)
+            if not _find_fault(value):
+                return self._write_slowly(value)
             reason = str(error)
-        _check(self._value)  # from its root, so that the error names the place
-        message = f"the value cannot be written as JSON ({reason}): {_NOT_JSON}"
-        raise InvalidValueError(message)
+        fault = _find_fault(self._value) or f"the value cannot be written ({reason})"  # from the root
+        raise InvalidValueError(f"{self._name} cannot hold this: {fault}: {_NOT_JSON}")
+
+    def _write_slowly(self, value: Any) -> bytes:
+        """Write with the standard library what orjson refused: integers beyond 64 bits, named tuples."""
+        try:
+            text = json.dumps(
+                value, ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=_plain
+            )
+        except (TypeError, ValueError, RecursionError) as error:
+            raise InvalidValueError(f"{self._name} cannot hold this: {error}: {_NOT_JSON}") from error
+        return text.encode()
 
 
-def encode(value: Any, encoding: str = "utf-8") -> bytes:
-    """Write a value as JSON, in one piece; see `Document`."""
-    return b"".join(Document(value, encoding).pieces())
+def encode(value: Any, name: str) -> bytes:
+    """Write a value of the unit `name` as JSON, in one piece; see `Document`."""
+    return b"".join(Document(value, "utf-8", name).pieces())
 
 
-def _write_slowly(value: Any) -> bytes:
-    """Write with the standard library what orjson refused: integers beyond 64 bits, named tuples."""
-    try:
-        text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=_plain)
-    except (TypeError, ValueError, RecursionError) as error:
-        message = f"the value cannot be written as JSON ({error}): {_NOT_JSON}"
-        raise InvalidValueError(message) from error
-    return text.encode()
-
-
-def _check(value: Any) -> None:
-    """Refuse what JSON cannot hold, naming its place."""
+def _find_fault(value: Any) -> str | None:
+    """Find what JSON cannot hold; name its place and what it is."""
     todo: list[tuple[str, Any, int]] = [("$", value, 0)]
     while todo:
         place, item, depth = todo.pop()
         fault = _fault(item, depth)
         if fault:
-            message = f"{place} is {fault}: {_NOT_JSON}"
-            raise InvalidValueError(message)
+            shown = place if len(place) <= _SHOWN_PLACE else f"{place[:_SHOWN_PLACE]}..."
+            return f"{shown} is {fault}"
         if isinstance(item, dict):
             todo += (
                 (f"{place}[{key!r}]", child, depth + 1) for key, child in item.items() if not _is_plain(child)
@@ -184,6 +186,7 @@ def _check(value: Any) -> None:
                 for index, child in enumerate(item)
                 if not _is_plain(child)
             )
+    return None
 
 
 def _is_plain(item: Any) -> bool:
@@ -209,14 +212,6 @@ def _fault(item: Any, depth: int) -> str | None:
 def _plain(item: Any) -> Any:
     """Turn what orjson takes beyond JSON into what it writes for it."""
     return item.value if isinstance(item, Enum) else str(item)
-
-
-def _is_fine(value: Any) -> bool:
-    try:
-        _check(value)
-    except InvalidValueError:
-        return False
-    return True
 
 
 def _recode(raw: bytes, encoding: str) -> bytes:

@@ -48,10 +48,18 @@ class KeptVersions:
         self._backups = backups
         self._pattern = re.compile(rf"\.{re.escape(self._name)}\.(\d+)\.(bak|cleared)")
         self._listed: tuple[Signature | None, _Kept] = (None, {})
+        self._seen = (0, 0)
+        """The highest version that this process has seen, and the inode of its file."""
 
     def version_of(self, present: os.stat_result | None) -> int:
         """Tell the version of the file as it is now; `None`: there is no file."""
         return self._version_of(present, self._list(present))
+
+    def is_recorded(self, present: os.stat_result | None) -> bool:
+        """Tell whether the file as it is now, or that there is none, was recorded as a version."""
+        kept = self._list(present)
+        version = self._version_of(present, kept)
+        return (version, "cleared" if present is None else "bak") in kept or not (kept or present)
 
     def removed_at(self, version: int) -> float | None:
         """Tell when the file was removed, if that was its last change."""
@@ -70,13 +78,15 @@ class KeptVersions:
         ]
 
     def adopt(self, present: os.stat_result | None) -> int:
-        """Return the version of the file; if another program made it, keep it as a version like any other."""
+        """Return the version of the file; if another program made or removed it, record that as a version."""
         kept = self._list(present)
         version = self._version_of(present, kept)
+        if present is None and kept and (version, "cleared") not in kept:
+            self.mark_removed(version)
         if present is not None and (version, "bak") not in kept:
             duplicate(self._path, self._name_of(version, "bak"))
             kept[version, "bak"] = present.st_ino
-            self._listed = (Signature.of(present), kept)
+            self._listed = (None, kept)
         return version
 
     def add(self, version: int, former: os.stat_result | None) -> os.stat_result:
@@ -137,6 +147,17 @@ class KeptVersions:
         return kept
 
     def _version_of(self, present: os.stat_result | None, kept: _Kept) -> int:
+        """Tell the version from what is kept; it does not go back when somebody deletes that."""
+        version = self._recorded_version(present, kept)
+        inode = 0 if present is None else present.st_ino
+        seen, seen_inode = self._seen
+        if version < seen:
+            version = seen if inode == seen_inode else seen + 1
+        if version > seen:
+            self._seen = (version, inode)
+        return version
+
+    def _recorded_version(self, present: os.stat_result | None, kept: _Kept) -> int:
         if not kept:
             return 0 if present is None else 1
         newest, kind = max(kept)

@@ -214,7 +214,7 @@ class DataUnitStream(DataUnitBase):
     async def _write_held(self, kept: Any) -> None:
         await self._wait_for_room()
         if self._log is not None:
-            await run_in_worker(self._append, [kept], [encode_message(kept)])
+            await run_in_worker(self._append, [kept], [encode_message(kept, self.name)])
         else:
             self._store([kept])
 
@@ -287,7 +287,7 @@ class DataUnitStream(DataUnitBase):
         if since > ring.version:
             message = f"{self.name} is at version {ring.version}, and cannot begin after version {since}"
             raise InvalidOptionError(message, option="since")
-        message = f"{self.name} does not reach back to version {since}: begin with since={first}, or without"
+        message = f"{self.name} does not reach back to version {since}: begin with {first}"
         raise HistoryGapError(message, since=since, oldest=first)
 
     # -- what subscriptions need -----------------------------------------------------------------------------
@@ -405,7 +405,7 @@ class DataUnitStream(DataUnitBase):
                 self._note_type(record.data)
         self._ring = ring or MessageRing(self.config.cache_size, 0)
         if ring is None and self.config.initial_value is not None:
-            self._append([self.config.initial_value], [encode_message(self.config.initial_value)])
+            self._append([self.config.initial_value], [encode_message(self.config.initial_value, self.name)])
 
     async def _close(self) -> None:
         with self._mutex.guard:
@@ -478,7 +478,7 @@ class DataUnitStream(DataUnitBase):
                 self._check_open()
                 last = accepted[-1] if accepted else self._last()
                 self._check_version(job.if_version, State(last, version + len(accepted), self._at))
-                encoded += [encode_message(message) for message in messages]
+                encoded += [encode_message(message, self.name) for message in messages]
                 accepted += messages
                 answers.append(version + len(accepted))
             except DataUnitError as error:

@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import logging
 from bisect import bisect_right
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from library.infrastructure.data.append_log import AppendLog
+from library.infrastructure.data.durable_io import explain_os_errors, replace_file
 from library.infrastructure.data.errors import CorruptDataError
 from library.infrastructure.data.json_document import encode
 from library.infrastructure.data.json_reading import decode
@@ -22,6 +24,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+_MOST_DAMAGED_LINES: Final = 1000
+"""More than so many damaged lines at the end are not what an interrupted write leaves."""
+_RECORD_BEGINS: Final = b'{"version":'
 _CHUNK_BYTES: Final = 1 << 20
 _INDEX_EVERY: Final = 256
 """Of so many messages one is found directly; the others are read from there on."""
@@ -60,7 +65,7 @@ class StreamLog:
         """Own the file, repair its end, and return its records, oldest first.
 
         Raises:
-            CorruptDataError: there is damage before the end.
+            CorruptDataError: it is something else, or there is damage before the end; it stays as it is.
             LockTimeoutError: another unit or process has it open.
             StorageError: it cannot be opened.
 
@@ -68,21 +73,22 @@ class StreamLog:
         self._log.open()
         self.first, self.last, self._index = 1, 0, []
         self.is_open = True
-        damaged_at: int | None = None
+        damage: list[bytes] = []
+        damaged_at = 0
         for place, line in self._lines(0):
             record = _parse(line)
-            if record is None:
-                damaged_at = place if damaged_at is None else damaged_at
-                continue
-            if damaged_at is not None or not self._follows(record):
-                damaged_at = place if damaged_at is None else damaged_at
-                message = f"{self.path} is damaged at byte {damaged_at}: put a good copy there, or move it"
-                raise CorruptDataError(message, path=self.path)
-            self._note(record, place)
-            yield record
-        if damaged_at is not None:
-            logger.warning("%s ended in an incomplete record, which was cut (byte %d)", self.path, damaged_at)
-            self._log.cut(damaged_at)
+            if record is not None and not damage and self._follows(record):
+                self._note(record, place)
+                yield record
+            elif record is None and len(damage) < _MOST_DAMAGED_LINES:
+                damaged_at = damaged_at if damage else place
+                damage.append(line)
+            else:
+                raise self._damaged(damaged_at if damage else place)
+        if damage and not self.last and not self._is_cut_off(damage):
+            raise self._damaged(damaged_at)
+        if damage:
+            self._set_aside(damaged_at, damage)
 
     def close(self) -> None:
         """Give the file up."""
@@ -141,6 +147,33 @@ class StreamLog:
         """Tell whether a record is the one that comes next; the first may be that of any clearing."""
         return record.version == self.last + 1 or (record.cleared and not self.last)
 
+    def _is_cut_off(self, damage: Sequence[bytes]) -> bool:
+        """Tell whether this is a first record whose writing was interrupted, and not somebody else's file."""
+        line = damage[0]
+        begins = line.startswith(_RECORD_BEGINS) or _RECORD_BEGINS.startswith(line) or not line.strip(b"\0")
+        if len(damage) > 1 or line.endswith(b"\n") or not begins:
+            return False
+        try:
+            decode(line)
+        except ValueError:
+            return True
+        return _parse(line + b"\n") is not None
+
+    def _set_aside(self, place: int, damage: Sequence[bytes]) -> None:
+        """Cut an incomplete record off the log; what is cut is kept beside it."""
+        aside = f"{self.path}.corrupt-{datetime.now(UTC):%Y%m%dT%H%M%S.%fZ}"
+        with explain_os_errors("repair", self.path):
+            replace_file(aside, damage, None, durable=True)
+        self._log.cut(place)
+        logger.warning("%s ended in an incomplete record, which is now in %s", self.path, aside)
+
+    def _damaged(self, place: int) -> CorruptDataError:
+        message = (
+            f"{self.path} is not the log of a stream, or damaged, at byte {place}: put a good copy there, "
+            "move it away, or use another file"
+        )
+        return CorruptDataError(message, path=self.path)
+
     def _note(self, record: Record, place: int) -> None:
         self.last = record.version
         if record.cleared:
@@ -149,14 +182,14 @@ class StreamLog:
             self._index.append((record.version, place))
 
 
-def encode_message(message: Any) -> bytes:
-    """Write a message as one line of JSON.
+def encode_message(message: Any, name: str) -> bytes:
+    """Write a message of the stream `name` as one line of JSON.
 
     Raises:
         InvalidValueError: JSON cannot hold it.
 
     """
-    return encode(message).replace(b"\n", b"")
+    return encode(message, name).replace(b"\n", b"")
 
 
 def _parse(line: bytes) -> Record | None:

@@ -159,7 +159,7 @@ class Subscription:
                 return messages[0]
         if messages is None:
             raise self._ended()
-        raise NoMessageError
+        raise NoMessageError(f"{self._stream.name} has no message for this subscription now")
 
     async def __aiter__(self) -> AsyncIterator[Any]:
         """Iterate over the messages until the stream ends.

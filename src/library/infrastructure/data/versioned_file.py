@@ -22,7 +22,7 @@ from library.infrastructure.data.durable_io import (
     replace_file,
     sync_folder,
 )
-from library.infrastructure.data.errors import CorruptDataError
+from library.infrastructure.data.errors import CorruptDataError, StorageError
 from library.infrastructure.data.file_lock import ProcessLock, remove_temporary_files
 from library.infrastructure.data.kept_versions import KeptVersions, Signature, duplicate
 
@@ -99,7 +99,7 @@ class VersionedFile:
         with explain_os_errors("read", self.path):
             snapshot = self._snapshot()
         if snapshot.raw is None or _is_good(snapshot.raw, parses):
-            return snapshot
+            return self._recorded(snapshot)
         with explain_os_errors("recover", self.path), self.lock:
             return self._recover(parses)
 
@@ -198,6 +198,27 @@ class VersionedFile:
             version = self._kept.version_of(status)
             if self.signature() == Signature.of(status):
                 return Snapshot(raw, version, status.st_mtime_ns / 1e9, Signature.of(status))
+
+    def _recorded(self, snapshot: Snapshot) -> Snapshot:
+        """Record as a version what another program did to the file, if nobody writes and that is allowed."""
+        with explain_os_errors("read", self.path):
+            present = self._stat()
+            if self._kept.is_recorded(present):
+                return snapshot
+        try:
+            if not self.lock.try_fresh():
+                return snapshot
+        except StorageError:
+            return snapshot
+        try:
+            with explain_os_errors("record a version of", self.path):
+                self._kept.adopt(self._stat())
+                return self._snapshot()
+        except StorageError as error:
+            logger.debug("%s", error)
+            return snapshot
+        finally:
+            self.lock.release()
 
     def _absent(self) -> Snapshot:
         version = self._kept.version_of(None)
