@@ -131,3 +131,14 @@ def test_children_forked_while_threads_write_go_on(tmp_path: Path) -> None:
     )
 
     assert ("0\n", "", 0) == (done.stdout, done.stderr, done.returncode)
+
+
+async def test_what_came_and_went_was_two_versions(tmp_path: Path) -> None:
+    """A unit that finds no file, as before, learns of the versions that another unit made in between."""
+    path = tmp_path / "value.json"
+    async with DataUnitFile(path) as reader, DataUnitFile(path) as writer:
+        assert (await reader.entry()).version == 0
+        await writer.set("short-lived")
+        await writer.clear()
+
+        assert (await reader.entry()).version == 2

@@ -151,9 +151,8 @@ class FileCell:
     async def read(self) -> State:
         """Return the value, in an object of the caller's own unless values are shared."""
         cached = self._cached
-        if self._file.signature() == cached.signature and (
-            cached.signature is None or cached.raw is not None
-        ):
+        is_here = cached.raw is not None or cached.value is not EMPTY
+        if is_here and self._file.signature() == cached.signature:
             self.hits += 1
             return State(await self._value_of(cached), cached.version, cached.at)
         self.misses += 1
@@ -178,11 +177,18 @@ class FileCell:
     async def locked(self) -> AsyncIterator[None]:
         """Keep other processes out for the length of the block."""
         lock = self._file.lock
+        acquired = False
+
+        def acquire() -> None:
+            nonlocal acquired
+            lock.acquire()
+            acquired = True
+
         try:
-            await run_in_worker(lock.acquire)
+            await run_in_worker(acquire)
             yield
         finally:
-            if lock.is_held:
+            if acquired:  # also if the caller was cancelled meanwhile
                 lock.release()
 
     async def versions(self) -> list[FileVersion]:
