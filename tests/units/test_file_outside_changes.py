@@ -142,3 +142,34 @@ async def test_what_came_and_went_was_two_versions(tmp_path: Path) -> None:
         await writer.clear()
 
         assert (await reader.entry()).version == 2
+
+
+READER = """
+import asyncio, sys
+from library.infrastructure.data import DataUnitFile
+
+async def main():
+    async with DataUnitFile(sys.argv[1]) as unit:
+        seen = 0
+        while await unit.get() != "end":
+            version = (await unit.entry()).version
+            assert version >= seen, (version, seen)
+            seen = version
+
+asyncio.run(main())
+"""
+
+
+async def test_readers_do_not_disturb_the_versions_of_a_writer(tmp_path: Path) -> None:
+    """A writer that is alone never meets a conflict, however much other processes read meanwhile."""
+    path = tmp_path / "value.json"
+    async with DataUnitFile(path) as unit:
+        version = await unit.set("begin")
+        readers = [subprocess.Popen([sys.executable, "-c", READER, str(path)]) for _ in range(2)]
+        for number in range(1000):
+            version = await unit.set(number, if_version=version)
+        await unit.set("end", if_version=version)
+        codes = await asyncio.gather(*(asyncio.to_thread(reader.wait, 60) for reader in readers))
+
+    assert [0, 0] == codes
+    assert version == 1001

@@ -49,11 +49,19 @@ class KeptVersions:
         self._pattern = re.compile(rf"\.{re.escape(self._name)}\.(\d+)\.(bak|cleared)")
         self._listed: tuple[Signature | None, _Kept] = (None, {})
         self._seen = (0, 0)
-        """The highest version that this process has seen, and the inode of its file."""
+        """The highest version that was confirmed, and the inode of its file."""
 
     def version_of(self, present: os.stat_result | None) -> int:
         """Tell the version of the file as it is now; `None`: there is no file."""
         return self._version_of(present, self._list(present))
+
+    def confirm(self, version: int, present: os.stat_result | None) -> None:
+        """Take note that this was the version of the file; only what was looked at twice is sure to be.
+
+        Between a look at the file and one at what is kept beside it, another process may have written.
+        """
+        if version > self._seen[0]:
+            self._seen = (version, _inode(present))
 
     def is_recorded(self, present: os.stat_result | None) -> bool:
         """Tell whether the file as it is now, or that there is none, was recorded as a version."""
@@ -68,9 +76,11 @@ class KeptVersions:
         except FileNotFoundError:
             return None
 
-    def backups(self) -> list[tuple[int, str]]:
-        """List the versions that are kept, with their files, newest first."""
+    def backups(self, *, everything: bool) -> list[tuple[int, str]]:
+        """List the versions kept, with their files, newest first; perhaps those to be removed, too."""
         kept = self._scan()
+        for key in () if everything else self._surplus(kept):
+            del kept[key]
         return [
             (version, self._name_of(version, kind))
             for version, kind in sorted(kept, reverse=True)
@@ -96,6 +106,7 @@ class KeptVersions:
         present = os.stat(self._path)
         kept[version, "bak"] = present.st_ino
         self._listed = (Signature.of(present), kept)
+        self.confirm(version, present)
         return present
 
     def mark_removed(self, version: int) -> os.stat_result:
@@ -103,6 +114,7 @@ class KeptVersions:
         marker = self._name_of(version, "cleared")
         os.close(os.open(marker, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o666))
         self._listed = (None, self._scan())
+        self.confirm(version, None)
         return os.stat(marker)
 
     def forget(self, version: int) -> None:
@@ -149,13 +161,10 @@ class KeptVersions:
     def _version_of(self, present: os.stat_result | None, kept: _Kept) -> int:
         """Tell the version from what is kept; it does not go back when somebody deletes that."""
         version = self._recorded_version(present, kept)
-        inode = 0 if present is None else present.st_ino
         seen, seen_inode = self._seen
-        if version < seen:
-            version = seen if inode == seen_inode else seen + 1
-        if version > seen:
-            self._seen = (version, inode)
-        return version
+        if version >= seen:
+            return version
+        return seen if seen_inode == _inode(present) else seen + 1
 
     def _recorded_version(self, present: os.stat_result | None, kept: _Kept) -> int:
         if not kept:
@@ -176,6 +185,10 @@ class KeptVersions:
             return same and filecmp.cmp(backup, self._path, shallow=False)
         except FileNotFoundError:
             return False
+
+
+def _inode(present: os.stat_result | None) -> int:
+    return 0 if present is None else present.st_ino
 
 
 def duplicate(source: str, target: str) -> None:

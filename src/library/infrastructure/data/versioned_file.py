@@ -158,7 +158,7 @@ class VersionedFile:
         with explain_os_errors("list the versions of", self.path):
             present = self._stat()
             found = {} if present is None else {self._kept.version_of(present): present}
-            for version, backup in self._kept.backups():
+            for version, backup in self._kept.backups(everything=False):
                 with suppress(FileNotFoundError):  # just removed, since a newer version came
                     found.setdefault(version, os.stat(backup))
         return [
@@ -172,7 +172,7 @@ class VersionedFile:
             present = self._stat()
             if present is not None and version == self._kept.version_of(present):
                 return _read(self.path)
-            backup = dict(self._kept.backups()).get(version)
+            backup = dict(self._kept.backups(everything=False)).get(version)
             with suppress(FileNotFoundError):
                 return None if backup is None else _read(backup)
             return None
@@ -191,12 +191,17 @@ class VersionedFile:
             try:
                 descriptor = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
             except FileNotFoundError:
-                return self._absent()
+                absent = self._absent()
+                if self._stat() is None:
+                    self._kept.confirm(absent.version, None)
+                    return absent
+                continue
             with os.fdopen(descriptor, "rb", buffering=0) as file:
                 raw = file.readall()
                 status = os.fstat(file.fileno())
             version = self._kept.version_of(status)
             if self.signature() == Signature.of(status):
+                self._kept.confirm(version, status)
                 return Snapshot(raw, version, status.st_mtime_ns / 1e9, Signature.of(status))
 
     def _recorded(self, snapshot: Snapshot) -> Snapshot:
@@ -233,7 +238,7 @@ class VersionedFile:
         damaged = self._snapshot()
         if damaged.raw is None or _is_good(damaged.raw, parses):
             return damaged
-        for version, backup in self._kept.backups():
+        for version, backup in self._kept.backups(everything=True):
             raw = _read(backup)
             if _is_good(raw, parses):
                 aside = self._set_aside(damaged.version)
