@@ -1,21 +1,35 @@
 """Data units: named, versioned cells of state that carry data between the steps of a workflow."""
 
 from library.infrastructure.data.config import DataUnitConfig, DataUnitType
+from library.infrastructure.data.conversation_history import ConversationHistoryUnit
+from library.infrastructure.data.conversation_message import (
+    ConversationMessage,
+    ConversationSummary,
+    SearchResult,
+)
+from library.infrastructure.data.conversation_query import ConversationQuery
 from library.infrastructure.data.data_unit_base import DataUnitBase
 from library.infrastructure.data.entry import EMPTY, Entry, UnitStats
 from library.infrastructure.data.errors import (
     CorruptDataError,
     DataUnitError,
+    DuplicateMessageError,
+    ForkedDatabaseError,
     HistoryGapError,
     InvalidOptionError,
     InvalidValueError,
     LifecycleError,
     LockTimeoutError,
+    MessageNotFoundError,
+    NewerSchemaError,
     NoMessageError,
     NotInitializedError,
+    ReadOnlyStorageError,
+    RecordError,
     ReentrantUpdateError,
     SlowSubscriberError,
     StorageError,
+    StorageFullError,
     StreamClosedError,
     StreamError,
     SubscriberLaggedError,
@@ -26,7 +40,13 @@ from library.infrastructure.data.errors import (
 from library.infrastructure.data.file_data_unit import DataUnitFile
 from library.infrastructure.data.item_cache import CacheInfo
 from library.infrastructure.data.memory_data_unit import DataUnitMemory
+from library.infrastructure.data.performance_metrics import (
+    DailyResponseTimes,
+    PerformanceMetrics,
+    ResponseTimes,
+)
 from library.infrastructure.data.registry import create_data_unit
+from library.infrastructure.data.storage import ConversationStore, DatabaseAdapter
 from library.infrastructure.data.stream_data_unit import DataUnitStream
 from library.infrastructure.data.string_data_unit import DataUnitString, TextPart
 from library.infrastructure.data.subscription import Subscription
@@ -35,7 +55,13 @@ from library.infrastructure.data.versioned_file import FileVersion
 __all__ = [
     "EMPTY",
     "CacheInfo",
+    "ConversationHistoryUnit",
+    "ConversationMessage",
+    "ConversationQuery",
+    "ConversationStore",
+    "ConversationSummary",
     "CorruptDataError",
+    "DailyResponseTimes",
     "DataUnitBase",
     "DataUnitConfig",
     "DataUnitError",
@@ -44,18 +70,29 @@ __all__ = [
     "DataUnitStream",
     "DataUnitString",
     "DataUnitType",
+    "DatabaseAdapter",
+    "DuplicateMessageError",
     "Entry",
     "FileVersion",
+    "ForkedDatabaseError",
     "HistoryGapError",
     "InvalidOptionError",
     "InvalidValueError",
     "LifecycleError",
     "LockTimeoutError",
+    "MessageNotFoundError",
+    "NewerSchemaError",
     "NoMessageError",
     "NotInitializedError",
+    "PerformanceMetrics",
+    "ReadOnlyStorageError",
+    "RecordError",
     "ReentrantUpdateError",
+    "ResponseTimes",
+    "SearchResult",
     "SlowSubscriberError",
     "StorageError",
+    "StorageFullError",
     "StreamClosedError",
     "StreamError",
     "SubscriberLaggedError",

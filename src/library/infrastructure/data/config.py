@@ -20,9 +20,11 @@ class DataUnitType(StrEnum):
     """Messages, published to subscribers."""
     STRING = "string"
     """Text that grows by appending."""
+    CONVERSATIONS = "conversations"
+    """Conversations in a database."""
 
 
-_EVERY_TYPE: Final = frozenset(DataUnitType)
+_EVERY_TYPE: Final = frozenset(DataUnitType) - {DataUnitType.CONVERSATIONS}
 _NEEDS: Final[dict[str, frozenset[DataUnitType]]] = {
     "cache_size": frozenset({DataUnitType.MEMORY, DataUnitType.STREAM}),
     "isolation": frozenset({DataUnitType.MEMORY, DataUnitType.FILE, DataUnitType.STREAM}),
@@ -50,7 +52,7 @@ class DataUnitConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, validate_default=False)
 
-    data_type: DataUnitType | Literal["memory", "file", "stream", "string"]
+    data_type: DataUnitType | Literal["memory", "file", "stream", "string", "conversations"]
     """The type of unit; always a `DataUnitType` once the config is built."""
     name: str = Field(default="", max_length=1000)
     """What the unit is called in errors and logs; empty: its type or its file."""

@@ -7,7 +7,6 @@ import logging
 import warnings
 from abc import ABC, abstractmethod
 from datetime import UTC, datetime
-from enum import Enum
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from library.infrastructure.data.config import DataUnitConfig, DataUnitType
@@ -22,6 +21,7 @@ from library.infrastructure.data.errors import (
 from library.infrastructure.data.handoff_mutex import HandoffMutex
 from library.infrastructure.data.isolation import isolate
 from library.infrastructure.data.option_checks import check_version
+from library.infrastructure.data.phase import Phase
 from library.infrastructure.data.wakeup import Wakeup, wake
 
 if TYPE_CHECKING:
@@ -30,14 +30,6 @@ if TYPE_CHECKING:
     from typing import Self
 
 logger = logging.getLogger(__name__)
-
-
-class Phase(Enum):
-    """Where a unit stands in its life."""
-
-    NEW = "not initialized"
-    OPEN = "open"
-    CLOSED = "shut down"
 
 
 class State(NamedTuple):

@@ -8,9 +8,16 @@
     ├── InvalidValueError            a value that this unit cannot hold
     ├── ReentrantUpdateError         the unit was called from within its own `update(fn)`
     ├── VersionConflictError         `if_version` did not match
-    ├── StorageError                 a file could not be read or written
+    ├── StorageError                 a file or a database could not be read or written
     │   ├── CorruptDataError         a file holds nothing that can be read, nor do its backups
-    │   └── LockTimeoutError         another process kept the file locked
+    │   ├── LockTimeoutError         another process kept the file locked
+    │   ├── StorageFullError         there is no space left
+    │   ├── ReadOnlyStorageError     the place may be read, but not written
+    │   ├── NewerSchemaError         a newer version of this library wrote the database
+    │   └── ForkedDatabaseError      the database was opened before this process was forked
+    ├── RecordError
+    │   ├── MessageNotFoundError     no exchange has this `message_id`
+    │   └── DuplicateMessageError    an exchange with this `message_id` is stored already
     └── StreamError
         ├── NoMessageError           `get_nowait()` found nothing to read
         ├── StreamClosedError        the stream or the subscription has ended
@@ -89,7 +96,7 @@ class VersionConflictError(DataUnitError):
 
 
 class StorageError(DataUnitError):
-    """A file of the data unit could not be read or written."""
+    """A file or a database could not be read or written."""
 
     path: str
     """The file."""
@@ -101,6 +108,40 @@ class CorruptDataError(StorageError):
 
 class LockTimeoutError(StorageError):
     """Another process kept the file locked for too long: retry, or raise `lock_timeout_s`."""
+
+
+class StorageFullError(StorageError):
+    """There is no space left: free some, and retry. What was acknowledged before is safe."""
+
+
+class ReadOnlyStorageError(StorageError):
+    """The file may be read but not written: check its permissions, and those of its folder."""
+
+
+class NewerSchemaError(StorageError):
+    """The database was written by a newer version of this library: upgrade. Nothing in it was touched."""
+
+
+class ForkedDatabaseError(StorageError):
+    """The database was opened before this process was forked, and SQLite does not survive that.
+
+    Open it after the fork only, or start processes with "spawn" instead of "fork".
+    """
+
+
+class RecordError(DataUnitError):
+    """A record is not there, or is there already."""
+
+    message_id: int
+    """The id of the exchange."""
+
+
+class MessageNotFoundError(RecordError):
+    """No exchange has this message_id."""
+
+
+class DuplicateMessageError(RecordError):
+    """An exchange with this message_id is stored already: `update_message` changes it."""
 
 
 class StreamError(DataUnitError):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from library.infrastructure.data.config import DataUnitConfig, DataUnitType
+from library.infrastructure.data.conversation_history import ConversationHistoryUnit
 from library.infrastructure.data.errors import InvalidOptionError
 from library.infrastructure.data.file_data_unit import DataUnitFile
 from library.infrastructure.data.memory_data_unit import DataUnitMemory
@@ -21,6 +22,7 @@ _BUILDERS: Final[dict[DataUnitType, Callable[[DataUnitConfig], DataUnitBase]]] =
     DataUnitType.FILE: lambda config: DataUnitFile(None, config),
     DataUnitType.STREAM: DataUnitStream,
     DataUnitType.STRING: lambda config: DataUnitString(None, config),
+    DataUnitType.CONVERSATIONS: lambda config: ConversationHistoryUnit(None, config.name or "conversations"),
 }
 
 

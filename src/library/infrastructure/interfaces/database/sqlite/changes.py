@@ -1,0 +1,272 @@
+"""What is done to a table of exchanges within the writer's transactions."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from library.infrastructure.data.conversation_message import MAX_MESSAGE_ID, ConversationMessage
+from library.infrastructure.data.errors import (
+    DuplicateMessageError,
+    InvalidOptionError,
+    InvalidValueError,
+    MessageNotFoundError,
+)
+from library.infrastructure.data.storage import Saved, StaleVersion
+from library.infrastructure.interfaces.database.sqlite.named_sql import (
+    fetch_known_row,
+    fetch_row,
+    fetch_rows,
+    for_table,
+    read_named,
+)
+from library.infrastructure.interfaces.database.sqlite.rows import (
+    COLUMNS,
+    WIDTH,
+    Row,
+    insert_rows,
+    to_message,
+    to_row,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import apsw
+
+    from library.infrastructure.interfaces.database.sqlite.indexing import SearchIndex
+
+SQL: Final = {
+    name: statement.replace("{columns}", COLUMNS)
+    for name, statement in read_named("conversations.sql").items()
+}
+_PART_ROWS: Final = 500
+"""How many exchanges are erased in one transaction at most, where there may be many."""
+
+FoundRow = tuple[int, str, str, str, int | None]
+"""Id, conversation, user input, agent response, parent."""
+
+
+class SaveOrder(NamedTuple):
+    """Exchanges to be stored together."""
+
+    rows: Sequence[Row]
+    if_version: int | None
+
+
+class Changes:
+    """The jobs that change one table; each method but the first is one, see `writer.Job`."""
+
+    def __init__(self, table: str, index: SearchIndex) -> None:
+        """Prepare; `table` was checked."""
+        self._table = table
+        self._index = index
+        self._sql = {name: for_table(statement, table) for name, statement in SQL.items()}
+
+    # -- saving ----------------------------------------------------------------------------------------------
+
+    def save(self, connection: apsw.Connection, orders: Sequence[SaveOrder]) -> list[Saved]:
+        """Store new exchanges."""
+        last_id, indexed_id, changes = self._counters(connection)
+        rows: list[Row] = []
+        saved: list[Saved] = []
+        taken: set[int | None] = set()
+        for order in orders:
+            if order.if_version not in (None, changes):
+                raise StaleVersion
+            ids: list[int] = []
+            for given in order.rows:
+                if given.id is None:
+                    last_id += 1
+                    row = given._replace(id=last_id)
+                else:
+                    self._check_new(connection, given.id, taken)
+                    last_id = max(last_id, given.id)
+                    row = given
+                taken.add(row.id)
+                rows.append(row)
+                ids.append(row.id)  # type: ignore[arg-type]  # it has one now
+            changes += len(ids)
+            saved.append(Saved(ids, changes))
+        if last_id > MAX_MESSAGE_ID:
+            message = f"no message_id is left in {self._table}: one close to {MAX_MESSAGE_ID} was stored"
+            raise InvalidValueError(message)
+        self._check_parents(connection, rows)
+        insert_rows(connection, self._sql["insert"], rows, WIDTH)
+        passed = [
+            (row.id, row.conversation_id, row.user_input, row.agent_response)
+            for row in rows
+            if row.id is not None and row.id <= indexed_id
+        ]
+        self._index.add(connection, passed)
+        self._set_counters(connection, last_id, indexed_id, changes)
+        return saved
+
+    def _check_parents(self, connection: apsw.Connection, rows: Sequence[Row]) -> None:
+        """See that each parent is stored, or comes earlier, in the same conversation."""
+        earlier: dict[int | None, str] = {}
+        for row in rows:
+            if row.parent_id is not None:
+                conversation_id = earlier.get(row.parent_id) or self._conversation_of(
+                    connection, row.parent_id
+                )
+                self._check_parent(row.parent_id, conversation_id, row.conversation_id)
+            earlier[row.id] = row.conversation_id
+
+    def _check_parent(self, parent_id: int, found: str | None, wanted: str) -> None:
+        if found != wanted:
+            where = "no exchange has this id" if found is None else "that exchange is of another conversation"
+            message = (
+                f"parent_id {parent_id} cannot be used in the conversation {wanted!r}: {where}; save the "
+                "parent first"
+            )
+            raise InvalidValueError(message)
+
+    def _conversation_of(self, connection: apsw.Connection, message_id: int) -> str | None:
+        found = fetch_row(connection, self._sql["conversation_of"], message_id)
+        return found[0] if found else None
+
+    def _check_new(self, connection: apsw.Connection, message_id: int, taken: set[int | None]) -> None:
+        """Refuse an id that is stored already, or comes twice."""
+        if message_id in taken or connection.execute(self._sql["exists"], (message_id,)).get:
+            message = (
+                f"an exchange with the message_id {message_id} is stored already in {self._table}, or comes "
+                "twice: update_message changes it; leave message_id out to store another"
+            )
+            raise DuplicateMessageError(message, message_id=message_id)
+
+    # -- changing --------------------------------------------------------------------------------------------
+
+    def update(
+        self, connection: apsw.Connection, orders: Sequence[tuple[int, Mapping[str, Any]]]
+    ) -> list[ConversationMessage]:
+        """Change fields of exchanges."""
+        return [self._update_one(connection, *order) for order in orders]
+
+    def _update_one(
+        self, connection: apsw.Connection, message_id: int, changes: Mapping[str, Any]
+    ) -> ConversationMessage:
+        found = fetch_row(connection, self._sql["get"], message_id)
+        if found is None:
+            raise self.not_found(message_id)
+        message = to_message(found)
+        for field, value in changes.items():
+            setattr(message, field, value)
+        row = to_row(message)
+        if row.parent_id is not None and row.parent_id != found[6]:
+            self._check_new_parent(connection, row)
+        if row.conversation_id != found[1]:
+            self._check_movable(connection, row)
+        last_id, indexed_id, count = self._counters(connection)
+        if message_id <= indexed_id:
+            self._index.remove(connection, [(found[0], found[1], found[3], found[4])])
+            self._index.add(
+                connection, [(message_id, row.conversation_id, row.user_input, row.agent_response)]
+            )
+        connection.execute(self._sql["replace"], row)
+        self._set_counters(connection, last_id, indexed_id, count + 1)
+        return to_message(row)
+
+    def _check_new_parent(self, connection: apsw.Connection, row: Row) -> None:
+        """Refuse a parent of another conversation, and one that descends from the exchange itself."""
+        parent_id: Any = row.parent_id
+        self._check_parent(parent_id, self._conversation_of(connection, parent_id), row.conversation_id)
+        path = connection.execute(self._sql["thread"], (parent_id,))
+        if any(ancestor[0] == row.id for ancestor in path):
+            message = f"parent_id {parent_id} cannot be used for {row.id}: it is that exchange, or follows it"
+            raise InvalidValueError(message)
+
+    def _check_movable(self, connection: apsw.Connection, row: Row) -> None:
+        """Refuse to tear an exchange out of its thread."""
+        if row.parent_id is not None or connection.execute(self._sql["children"], (row.id,)).get:
+            message = (
+                f"the exchange {row.id} cannot be moved to the conversation {row.conversation_id!r}: "
+                "it is part of a thread"
+            )
+            raise InvalidValueError(message)
+
+    # -- erasing ---------------------------------------------------------------------------------------------
+
+    def delete(self, connection: apsw.Connection, message_ids: Sequence[int]) -> list[bool]:
+        """Erase single exchanges."""
+        return [bool(self._erase(connection, "texts_of_one", (each,))) for each in message_ids]
+
+    def delete_conversation(self, connection: apsw.Connection, conversation_ids: Sequence[str]) -> list[int]:
+        """Erase whole conversations."""
+        return [self._erase(connection, "texts_of_conversation", (each, -1)) for each in conversation_ids]
+
+    def delete_before(self, connection: apsw.Connection, timestamps: Sequence[int]) -> list[int]:
+        """Erase the oldest of what is older, up to 500 exchanges a job."""
+        return [self._erase(connection, "texts_before", (each, _PART_ROWS)) for each in timestamps]
+
+    def delete_any(self, connection: apsw.Connection, orders: Sequence[None]) -> list[int]:
+        """Erase the first of all exchanges, up to 500 a job."""
+        return [self._erase(connection, "texts_of_all", (_PART_ROWS,)) for _ in orders]
+
+    def _erase(self, connection: apsw.Connection, select: str, bindings: tuple[Any, ...]) -> int:
+        """Erase what a statement selects, and give the children that remain the nearest parent that does."""
+        rows: list[FoundRow] = [
+            (row[0], row[1], row[2], row[3], row[4])
+            for row in fetch_rows(connection, self._sql[select], *bindings)
+        ]
+        if not rows:
+            return 0
+        last_id, indexed_id, changes = self._counters(connection)
+        self._index.remove(connection, [row[:4] for row in rows if row[0] <= indexed_id])
+        parents = {row[0]: row[4] for row in rows}
+        for message_id in parents:
+            for (child,) in connection.execute(self._sql["children"], (message_id,)).fetchall():
+                if child not in parents:
+                    connection.execute(self._sql["set_parent"], (_survivor(parents, message_id), child))
+        connection.executemany(self._sql["delete"], [(message_id,) for message_id in parents])
+        self._set_counters(connection, last_id, indexed_id, changes + len(rows))
+        return len(rows)
+
+    # -- forking ---------------------------------------------------------------------------------------------
+
+    def fork(self, connection: apsw.Connection, orders: Sequence[tuple[str, int, str]]) -> list[int]:
+        """Copy what leads to an exchange into a new conversation."""
+        return [self._fork_one(connection, *order) for order in orders]
+
+    def _fork_one(self, connection: apsw.Connection, conversation_id: str, at: int, new_id: str) -> int:
+        place = fetch_row(connection, self._sql["place"], at, conversation_id)
+        if place is None:
+            raise self.not_found(at, f" in the conversation {conversation_id!r}")
+        if connection.execute(self._sql["any_of_conversation"], (new_id,)).get:
+            message = f"there is a conversation {new_id!r} already: choose another id for the fork"
+            raise InvalidOptionError(message, option="new_id")
+        has_parents = connection.execute(self._sql["has_parents"], (conversation_id,)).get
+        select, bindings = ("thread", (at,)) if has_parents else ("leading_to", (conversation_id, *place))
+        rows = [Row(*row) for row in connection.execute(self._sql[select], bindings)]
+        last_id = self._counters(connection)[0]
+        new_ids = {row.id: last_id + number for number, row in enumerate(rows, 1)}
+        copies = [
+            row._replace(id=new_ids[row.id], conversation_id=new_id, parent_id=new_ids.get(row.parent_id))
+            for row in rows
+        ]
+        self.save(connection, [SaveOrder(copies, None)])
+        return len(copies)
+
+    # -- counters --------------------------------------------------------------------------------------------
+
+    def _counters(self, connection: apsw.Connection) -> tuple[int, int, int]:
+        last_id, indexed_id, changes = fetch_known_row(connection, self._sql["counters"], self._table)
+        return last_id, indexed_id, changes
+
+    def _set_counters(self, connection: apsw.Connection, last_id: int, indexed_id: int, changes: int) -> None:
+        now = time.time_ns() // 1000
+        connection.execute(self._sql["set_counters"], (last_id, changes, now, self._table))
+        self._index.note(last_id, indexed_id)
+
+    def not_found(self, message_id: int, where: str = "") -> MessageNotFoundError:
+        """Build the error for an exchange that is not there."""
+        message = f"no exchange has the message_id {message_id}{where or f' in {self._table}'}"
+        return MessageNotFoundError(message, message_id=message_id)
+
+
+def _survivor(parents: Mapping[int, int | None], message_id: int) -> int | None:
+    """Return the nearest ancestor of an exchange that is not among those that are erased."""
+    ancestor: int | None = message_id
+    while ancestor is not None and ancestor in parents:
+        ancestor = parents[ancestor]
+    return ancestor

@@ -1,0 +1,294 @@
+"""`SQLiteConversationStore`: exchanges in one table of an SQLite database."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+from library.infrastructure.data.conversation_message import ConversationMessage, ConversationSummary
+from library.infrastructure.data.errors import ReadOnlyStorageError
+from library.infrastructure.data.performance_metrics import DailyResponseTimes, PerformanceMetrics
+from library.infrastructure.data.storage import ConversationStore, Saved
+from library.infrastructure.data.utc_time import from_microseconds, to_microseconds
+from library.infrastructure.data.worker import run_in_worker
+from library.infrastructure.interfaces.database.sqlite.changes import SQL, Changes, SaveOrder
+from library.infrastructure.interfaces.database.sqlite.erasure import Erasure
+from library.infrastructure.interfaces.database.sqlite.indexing import SearchIndex
+from library.infrastructure.interfaces.database.sqlite.migrations import is_current, migrate
+from library.infrastructure.interfaces.database.sqlite.named_sql import (
+    fetch_known_row,
+    fetch_row,
+    fetch_rows,
+    for_table,
+)
+from library.infrastructure.interfaces.database.sqlite.pages import Pages
+from library.infrastructure.interfaces.database.sqlite.rows import to_message, to_row
+from library.infrastructure.interfaces.database.sqlite.search import search
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping, Sequence
+    from datetime import datetime
+
+    import apsw
+
+    from library.infrastructure.data.conversation_message import SearchResult
+    from library.infrastructure.data.conversation_query import ConversationQuery
+    from library.infrastructure.interfaces.database.sqlite.adapter import SQLiteAdapter
+    from library.infrastructure.interfaces.database.sqlite.rows import Row
+
+KIND: Final = "conversations"
+_INLINE_MESSAGES: Final = 100
+"""Up to so many exchanges are prepared on the event loop: that takes less than handing them to a thread."""
+_PAGE_ROWS: Final = 400
+_DAY_US: Final = 86_400_000_000
+_FIRST_MOMENT: Final = -(1 << 62)
+_BEHIND_ALL: Final = (1 << 62, 0)
+
+
+class SQLiteConversationStore(ConversationStore):
+    """Exchanges in one table; see `ConversationStore` for what it promises."""
+
+    def __init__(self, adapter: SQLiteAdapter, table: str) -> None:
+        """Prepare; `table` was checked."""
+        self._adapter = adapter
+        self._table = table
+        self._sql = {name: for_table(statement, table) for name, statement in SQL.items()}
+        self._opened: object = None
+        self._index = SearchIndex(table)
+        self._changes = Changes(table, self._index)
+        self._erasure = Erasure(adapter.busy_timeout_s)
+
+    async def open(self) -> None:
+        """See `ConversationStore`."""
+        engine = self._adapter.engine
+        if self._opened is engine:
+            return
+        if not await engine.read(is_current, KIND, self._table):
+            await engine.write(self._migrate, None, f"make the table {self._table} in")
+        if engine.writer is not None:
+            engine.writer.add_upkeep(self._index)
+            engine.writer.add_upkeep(self._erasure)
+            await engine.write(self._look, None, "open")
+        self._opened = engine
+
+    def _migrate(self, connection: apsw.Connection, payloads: Sequence[None]) -> Sequence[None]:
+        migrate(connection, self._adapter.path, KIND, self._table)
+        return payloads
+
+    def _look(self, connection: apsw.Connection, payloads: Sequence[None]) -> Sequence[None]:
+        """Learn what is left to be indexed."""
+        last_id, indexed_id, _ = fetch_known_row(connection, self._sql["counters"], self._table)
+        self._index.note(last_id, indexed_id)
+        return payloads
+
+    # -- writing ---------------------------------------------------------------------------------------------
+
+    async def save(self, messages: Sequence[ConversationMessage], if_version: int | None = None) -> Saved:
+        """See `ConversationStore`."""
+        if len(messages) <= _INLINE_MESSAGES:
+            rows = [to_row(message) for message in messages]
+        else:
+            rows = await run_in_worker(_to_rows, messages)
+        saved: Saved = await self._write(self._changes.save, SaveOrder(rows, if_version), "save exchanges in")
+        return saved
+
+    async def update(self, message_id: int, changes: Mapping[str, Any]) -> ConversationMessage:
+        """See `ConversationStore`."""
+        updated: ConversationMessage = await self._write(
+            self._changes.update, (message_id, changes), "update an exchange in"
+        )
+        return updated
+
+    async def delete(self, message_id: int) -> bool:
+        """See `ConversationStore`."""
+        return bool(await self._erase(self._changes.delete, message_id))
+
+    async def delete_conversation(self, conversation_id: str) -> int:
+        """See `ConversationStore`."""
+        return await self._erase(self._changes.delete_conversation, conversation_id)
+
+    async def purge(self, older_than: datetime) -> int:
+        """See `ConversationStore`."""
+        return await self._erase(self._changes.delete_before, to_microseconds(older_than), repeatedly=True)
+
+    async def clear(self) -> int:
+        """See `ConversationStore`."""
+        return await self._erase(self._changes.delete_any, None, repeatedly=True)
+
+    async def _erase(self, run: Any, payload: Any, *, repeatedly: bool = False) -> int:
+        """Erase in one job, or in as many as it takes, and then what is left of it in the log."""
+        erased = part = int(await self._write(run, payload, "erase exchanges in"))
+        while repeatedly and part:
+            part = int(await self._write(run, payload, "erase exchanges in"))
+            erased += part
+        if erased:
+            await self._write(self._erasure.begin, None, "erase exchanges in", in_transaction=False)
+        return erased
+
+    async def fork(self, conversation_id: str, at: int, new_id: str) -> int:
+        """See `ConversationStore`."""
+        order = (conversation_id, at, new_id)
+        copied: int = await self._write(self._changes.fork, order, "fork a conversation in")
+        return copied
+
+    async def _write(self, run: Any, payload: Any, attempted: str, *, in_transaction: bool = True) -> Any:
+        return await self._adapter.engine.write(run, payload, attempted, in_transaction=in_transaction)
+
+    # -- reading ---------------------------------------------------------------------------------------------
+
+    async def get(self, message_id: int) -> ConversationMessage:
+        """See `ConversationStore`."""
+        found = await self._select("get", message_id)
+        if not found:
+            raise self._changes.not_found(message_id)
+        return to_message(found[0])
+
+    async def latest(self) -> ConversationMessage | None:
+        """See `ConversationStore`."""
+        found = await self._select("latest")
+        return to_message(found[0]) if found else None
+
+    async def state(self) -> tuple[int, int]:
+        """See `ConversationStore`."""
+        changes, changed_at = (await self._select("state", self._table))[0]
+        return changes, changed_at
+
+    async def history(
+        self, conversation_id: str, limit: int | None, before: int | None
+    ) -> list[ConversationMessage]:
+        """See `ConversationStore`."""
+        return await self._adapter.engine.read(self._read_history, conversation_id, limit, before)
+
+    def _read_history(
+        self, connection: apsw.Connection, conversation_id: str, limit: int | None, before: int | None
+    ) -> list[ConversationMessage]:
+        rows = -1 if limit is None else limit
+        if before is None:
+            found = fetch_rows(connection, self._sql["history"], conversation_id, rows)
+        else:
+            place = fetch_row(connection, self._sql["place"], before, conversation_id)
+            if place is None:
+                raise self._changes.not_found(before, f" in the conversation {conversation_id!r}")
+            found = fetch_rows(connection, self._sql["history_before"], conversation_id, *place, rows)
+        return [to_message(row) for row in found][::-1]
+
+    async def thread(self, message_id: int) -> list[ConversationMessage]:
+        """See `ConversationStore`."""
+        found = await self._select("thread", message_id)
+        if not found:
+            raise self._changes.not_found(message_id)
+        return [to_message(row) for row in found]
+
+    async def query(self, query: ConversationQuery) -> list[ConversationMessage]:
+        """See `ConversationStore`."""
+        found: list[ConversationMessage] = []
+        pages = await self._pages(query)
+        while not pages.ended:
+            found += await self._adapter.engine.read(pages.read, _PAGE_ROWS)
+        return found
+
+    async def stream(self, query: ConversationQuery) -> AsyncIterator[ConversationMessage]:
+        """See `ConversationStore`."""
+        pages = await self._pages(query)
+        while not pages.ended:
+            for message in await self._adapter.engine.read(pages.read, _PAGE_ROWS):
+                yield message
+
+    async def _pages(self, query: ConversationQuery) -> Pages:
+        if query.filters.texts:
+            await self._bring_index_up_to_date()
+        return Pages(self._table, query.filters)
+
+    async def summaries(self, limit: int | None, after: tuple[int, int] | None) -> list[ConversationSummary]:
+        """See `ConversationStore`."""
+        rows = await self._select("summaries", *(after or _BEHIND_ALL), -1 if limit is None else limit)
+        return [
+            ConversationSummary(
+                conversation_id=row[0],
+                message_count=row[3],
+                started_at=from_microseconds(row[4]),
+                last_message_at=from_microseconds(row[1]),
+                first_user_input=row[5],
+                last_message_id=row[2],
+            )
+            for row in rows
+        ]
+
+    async def search(
+        self,
+        query: str,
+        limit: int,
+        conversation_id: str | None,
+        highlight: tuple[str, str],
+        snippet_characters: int,
+    ) -> list[SearchResult]:
+        """See `ConversationStore`."""
+        await self._bring_index_up_to_date()
+        return await self._adapter.engine.read(
+            search, self._table, query, limit, conversation_id, highlight, snippet_characters
+        )
+
+    async def metrics(self, conversation_id: str | None, since: datetime | None) -> PerformanceMetrics:
+        """See `ConversationStore`."""
+        first = _FIRST_MOMENT if since is None else to_microseconds(since)
+        return await self._adapter.engine.read(self._measure, conversation_id, first)
+
+    def _measure(
+        self, connection: apsw.Connection, conversation_id: str | None, since: int
+    ) -> PerformanceMetrics:
+        """Ask for all and for each day, at one moment."""
+        which = "metrics" if conversation_id is None else "metrics_of_conversation"
+        bindings = {"since": since, "conversation_id": conversation_id, "day_us": _DAY_US}
+        connection.execute("BEGIN")
+        total: Any = connection.execute(self._sql[which], bindings).fetchone()
+        days: list[Any] = connection.execute(self._sql[f"{which}_per_day"], bindings).fetchall()
+        connection.execute("COMMIT")
+        epoch = date(1970, 1, 1)
+        per_day = tuple(
+            DailyResponseTimes(day=epoch + timedelta(days=day), **_distribution(*rest)) for day, *rest in days
+        )
+        return PerformanceMetrics(**_distribution(*total), per_day=per_day)
+
+    async def _select(self, name: str, *bindings: Any) -> list[tuple[Any, ...]]:
+        return await self._adapter.engine.read(fetch_rows, self._sql[name], *bindings)
+
+    # -- the full-text index ---------------------------------------------------------------------------------
+
+    async def _bring_index_up_to_date(self) -> None:
+        """Index what was saved since, of whatever process; what cannot be written is left out."""
+        engine = self._adapter.engine
+        if await engine.read(self._is_behind) and engine.writer is not None:
+            await engine.write(self._catch_up, None, "index exchanges in", in_transaction=False)
+
+    def _is_behind(self, connection: apsw.Connection) -> bool:
+        last_id, indexed_id, _ = fetch_known_row(connection, self._sql["counters"], self._table)
+        return bool(indexed_id < last_id)
+
+    def _catch_up(self, connection: apsw.Connection, payloads: Sequence[None]) -> Sequence[None]:
+        writer = self._adapter.engine.writer
+        if writer is None:
+            raise ReadOnlyStorageError
+        self._look(connection, payloads)
+        while self._index.is_pending():
+            writer.run_upkeep(connection, self._index)
+        return payloads
+
+    async def check_index(self) -> list[str]:
+        """Look for damage in the full-text index; returns a sentence for each."""
+        engine = self._adapter.engine
+        await self.open()
+        problems = await engine.read(self._index.compare)
+        if engine.writer is not None:
+            problems += await engine.write(self._index.verify, None, "check", in_transaction=False)
+        return [f"table {self._table}: {problem}" for problem in problems]
+
+
+def _to_rows(messages: Sequence[ConversationMessage]) -> list[Row]:
+    return [to_row(message) for message in messages]
+
+
+def _distribution(
+    count: int, mean: float, least: float, most: float, p50: float, p95: float, p99: float
+) -> dict[str, Any]:
+    values = {"mean": mean, "min": least, "max": most, "p50": p50, "p95": p95, "p99": p99}
+    return {"count": count, **{f"{name}_ms": value for name, value in values.items()}}

@@ -1,0 +1,127 @@
+-- counters --
+SELECT last_id, indexed_id, changes FROM nanobrain_tables WHERE name = ?
+
+-- set_counters --
+UPDATE nanobrain_tables SET last_id = ?, changes = ?, changed_at = ? WHERE name = ?
+
+-- state --
+SELECT changes, changed_at FROM nanobrain_tables WHERE name = ?
+
+-- insert --
+INSERT INTO "{table}" (
+    id, conversation_id, timestamp, user_input, agent_response, response_time_ms, parent_id, metadata
+)
+
+-- replace --
+UPDATE "{table}"
+SET conversation_id = ?2, timestamp = ?3, user_input = ?4, agent_response = ?5, response_time_ms = ?6,
+    parent_id = ?7, metadata = ?8
+WHERE id = ?1
+
+-- get --
+SELECT {columns} FROM "{table}" WHERE id = ?
+
+-- exists --
+SELECT 1 FROM "{table}" WHERE id = ?
+
+-- conversation_of --
+SELECT conversation_id FROM "{table}" WHERE id = ?
+
+-- latest --
+SELECT {columns} FROM "{table}" ORDER BY id DESC LIMIT 1
+
+-- delete --
+DELETE FROM "{table}" WHERE id = ?
+
+-- texts_of_one --
+SELECT id, conversation_id, user_input, agent_response, parent_id FROM "{table}" WHERE id = ?
+
+-- texts_of_conversation --
+SELECT id, conversation_id, user_input, agent_response, parent_id FROM "{table}"
+WHERE conversation_id = ? ORDER BY timestamp, id LIMIT ?
+
+-- texts_before --
+SELECT id, conversation_id, user_input, agent_response, parent_id FROM "{table}"
+WHERE timestamp < ? ORDER BY timestamp, id LIMIT ?
+
+-- texts_of_all --
+SELECT id, conversation_id, user_input, agent_response, parent_id FROM "{table}" ORDER BY id LIMIT ?
+
+-- children --
+SELECT id FROM "{table}" WHERE parent_id = ?
+
+-- set_parent --
+UPDATE "{table}" SET parent_id = ? WHERE id = ?
+
+-- history --
+SELECT {columns} FROM "{table}" WHERE conversation_id = ? ORDER BY timestamp DESC, id DESC LIMIT ?
+
+-- history_before --
+SELECT {columns} FROM "{table}"
+WHERE conversation_id = ? AND (timestamp, id) < (?, ?) ORDER BY timestamp DESC, id DESC LIMIT ?
+
+-- place --
+SELECT timestamp, id FROM "{table}" WHERE id = ? AND conversation_id = ?
+
+-- thread --
+WITH RECURSIVE path (id, depth) AS (
+    SELECT id, 0 FROM "{table}" WHERE id = ?
+    UNION ALL
+    SELECT parent.id, path.depth + 1
+    FROM path JOIN "{table}" AS child ON child.id = path.id JOIN "{table}" AS parent ON parent.id = child.parent_id
+)
+SELECT {columns} FROM path JOIN "{table}" USING (id) ORDER BY path.depth DESC
+
+-- has_parents --
+SELECT 1 FROM "{table}" WHERE conversation_id = ? AND parent_id IS NOT NULL LIMIT 1
+
+-- any_of_conversation --
+SELECT 1 FROM "{table}" WHERE conversation_id = ? LIMIT 1
+
+-- leading_to --
+SELECT {columns} FROM "{table}" WHERE conversation_id = ? AND (timestamp, id) <= (?, ?) ORDER BY timestamp, id
+
+-- summaries --
+-- Walks from the newest exchange on, and keeps those that are the last of their conversations.
+SELECT last.conversation_id, last.timestamp, last.id,
+    (SELECT count(*) FROM "{table}" WHERE conversation_id = last.conversation_id),
+    first.timestamp, first.user_input
+FROM "{table}" AS last CROSS JOIN "{table}" AS first
+WHERE (last.timestamp, last.id) < (?, ?)
+    AND NOT EXISTS (
+        SELECT 1 FROM "{table}" AS later
+        WHERE later.conversation_id = last.conversation_id
+            AND (later.timestamp, later.id) > (last.timestamp, last.id)
+    )
+    AND first.id = (
+        SELECT id FROM "{table}" WHERE conversation_id = last.conversation_id ORDER BY timestamp, id LIMIT 1
+    )
+ORDER BY last.timestamp DESC, last.id DESC
+LIMIT ?
+
+-- metrics --
+SELECT count(*), avg(response_time_ms), min(response_time_ms), max(response_time_ms),
+    percentile_cont(response_time_ms, 0.5), percentile_cont(response_time_ms, 0.95),
+    percentile_cont(response_time_ms, 0.99)
+FROM "{table}" WHERE timestamp >= :since
+
+-- metrics_per_day --
+-- Whole days since 1970, rounded down also before it.
+SELECT (timestamp - :day_us * (timestamp < 0) + (timestamp < 0)) / :day_us AS day,
+    count(*), avg(response_time_ms), min(response_time_ms), max(response_time_ms),
+    percentile_cont(response_time_ms, 0.5), percentile_cont(response_time_ms, 0.95),
+    percentile_cont(response_time_ms, 0.99)
+FROM "{table}" WHERE timestamp >= :since GROUP BY day ORDER BY day
+
+-- metrics_of_conversation --
+SELECT count(*), avg(response_time_ms), min(response_time_ms), max(response_time_ms),
+    percentile_cont(response_time_ms, 0.5), percentile_cont(response_time_ms, 0.95),
+    percentile_cont(response_time_ms, 0.99)
+FROM "{table}" WHERE conversation_id = :conversation_id AND timestamp >= :since
+
+-- metrics_of_conversation_per_day --
+SELECT (timestamp - :day_us * (timestamp < 0) + (timestamp < 0)) / :day_us AS day,
+    count(*), avg(response_time_ms), min(response_time_ms), max(response_time_ms),
+    percentile_cont(response_time_ms, 0.5), percentile_cont(response_time_ms, 0.95),
+    percentile_cont(response_time_ms, 0.99)
+FROM "{table}" WHERE conversation_id = :conversation_id AND timestamp >= :since GROUP BY day ORDER BY day

@@ -1,0 +1,124 @@
+"""Keeping the full-text index of a table up to date, at little cost to those who save.
+
+FTS5 works through its index once a transaction, so that a transaction for each exchange costs ten times what
+a thousand exchanges in one do. Saving therefore only notes that there is more to be indexed: `indexed_id` in
+`nanobrain_tables` says how far the index reaches, and is changed in the same transaction as the index. What
+is beyond is indexed when it is a thousand exchanges, when the writer is idle, and before anybody searches.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import apsw
+
+from library.infrastructure.interfaces.database.full_text.index_terms import index_texts, scope_mark
+from library.infrastructure.interfaces.database.sqlite.named_sql import (
+    fetch_known_row,
+    for_table,
+    read_named,
+)
+from library.infrastructure.interfaces.database.sqlite.rows import insert_rows
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+_SQL: Final = read_named("indexing.sql")
+_PART_ROWS: Final = 1000
+_PART_CHARACTERS: Final = 2_000_000
+_OVERDUE_ROWS: Final = 20_000
+
+TextRow = tuple[int, str, str, str]
+"""Id, conversation, user input, agent response."""
+
+
+class SearchIndex:
+    """The full-text index of one table, and the upkeep that it needs; used in the writer's thread."""
+
+    in_transaction = True
+
+    def __init__(self, table: str) -> None:
+        """Prepare; `table` was checked."""
+        self._sql = {name: for_table(statement, table) for name, statement in _SQL.items()}
+        self._table = table
+        self._last_id = 0
+        self._indexed_id = 0
+
+    def note(self, last_id: int, indexed_id: int) -> None:
+        """Take note of how far the table and the index reach."""
+        self._last_id = last_id
+        self._indexed_id = indexed_id
+
+    # -- upkeep: see `writer.Upkeep` -------------------------------------------------------------------------
+
+    def is_pending(self) -> bool:
+        """Tell whether there is something to be indexed, as far as this process knows."""
+        return self._indexed_id < self._last_id
+
+    def is_due(self) -> bool:
+        """Tell whether it is worth a transaction."""
+        return self._last_id - self._indexed_id >= _PART_ROWS
+
+    def is_overdue(self) -> bool:
+        """Tell whether saving has run far ahead."""
+        return self._last_id - self._indexed_id >= _OVERDUE_ROWS
+
+    def run(self, connection: apsw.Connection) -> None:
+        """Index the next exchanges, within a transaction."""
+        last_id, indexed_id = fetch_known_row(connection, self._sql["reach"], self._table)
+        rows: list[TextRow] = []
+        characters = 0
+        for row in connection.execute(self._sql["next_rows"], (indexed_id, _PART_ROWS)):
+            rows.append(row)
+            characters += len(row[2]) + len(row[3])
+            if characters > _PART_CHARACTERS:
+                break
+        else:
+            if len(rows) < _PART_ROWS:
+                indexed_id = last_id
+        if rows:
+            self.add(connection, rows)
+            indexed_id = max(indexed_id, rows[-1][0])
+        connection.execute(self._sql["set_reach"], (indexed_id, self._table))
+        self.note(last_id, indexed_id)
+
+    # -- within the transactions of others -------------------------------------------------------------------
+
+    def add(self, connection: apsw.Connection, rows: Iterable[TextRow]) -> None:
+        """Put exchanges into the index."""
+        insert_rows(connection, self._sql["add"], [_index_row(*row) for row in rows], 4)
+
+    def remove(self, connection: apsw.Connection, rows: Iterable[TextRow]) -> None:
+        """Take exchanges out of the index, by the texts with which they went in."""
+        for row in rows:
+            connection.execute(self._sql["remove"], _index_row(*row))
+
+    # -- looking for damage ----------------------------------------------------------------------------------
+
+    def compare(self, connection: apsw.Connection) -> list[str]:
+        """Say where the index and the table differ; may be called in any thread."""
+        connection.execute("BEGIN")
+        _, indexed_id = fetch_known_row(connection, self._sql["reach"], self._table)
+        missing = connection.execute(self._sql["rows_not_indexed"], (indexed_id,)).get
+        stray = connection.execute(self._sql["indexed_not_rows"]).get
+        connection.execute("COMMIT")
+        problems = []
+        if missing:
+            problems.append(f"{missing} exchanges are missing from the full-text index")
+        if stray:
+            problems.append(f"the full-text index holds {stray} exchanges that are not in the table")
+        return problems
+
+    def verify(self, connection: apsw.Connection, payloads: Sequence[None]) -> list[list[str]]:
+        """Have FTS5 look through its index; a job of the writer, for FTS5 takes commands as inserts."""
+        try:
+            connection.execute(self._sql["check"])
+        except apsw.CorruptError as error:
+            return [[f"the full-text index is damaged: {error}"] for _ in payloads]
+        return [[] for _ in payloads]
+
+
+def _index_row(
+    message_id: int, conversation_id: str, user_input: str, agent_response: str
+) -> tuple[Any, ...]:
+    return (message_id, *index_texts(user_input, agent_response, scope_mark(conversation_id)))

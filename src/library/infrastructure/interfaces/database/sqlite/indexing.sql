@@ -1,0 +1,26 @@
+-- reach --
+SELECT last_id, indexed_id FROM nanobrain_tables WHERE name = ?
+
+-- set_reach --
+UPDATE nanobrain_tables SET indexed_id = ? WHERE name = ?
+
+-- next_rows --
+SELECT id, conversation_id, user_input, agent_response FROM "{table}" WHERE id > ? ORDER BY id LIMIT ?
+
+-- add --
+INSERT INTO "nanobrain_search_{table}" (rowid, user_input, agent_response, marks)
+
+-- remove --
+INSERT INTO "nanobrain_search_{table}" ("nanobrain_search_{table}", rowid, user_input, agent_response, marks)
+VALUES ('delete', ?, ?, ?, ?)
+
+-- check --
+INSERT INTO "nanobrain_search_{table}" ("nanobrain_search_{table}") VALUES ('integrity-check')
+
+-- rows_not_indexed --
+SELECT count(*) FROM (
+    SELECT id FROM "{table}" WHERE id <= ? EXCEPT SELECT id FROM "nanobrain_search_{table}_docsize"
+)
+
+-- indexed_not_rows --
+SELECT count(*) FROM (SELECT id FROM "nanobrain_search_{table}_docsize" EXCEPT SELECT id FROM "{table}")

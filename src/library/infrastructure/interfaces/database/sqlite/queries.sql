@@ -1,0 +1,37 @@
+-- select --
+SELECT {columns} FROM "{table}" WHERE {conditions} ORDER BY {order} LIMIT :page_rows
+
+-- one_conversation --
+conversation_id = :conversation_id
+
+-- since --
+timestamp >= :since
+
+-- until --
+timestamp < :until
+
+-- min_response_time --
+response_time_ms >= :min_response_time_ms
+
+-- max_response_time --
+response_time_ms <= :max_response_time_ms
+
+-- metadata --
+(instr(metadata, :metadata_key_{n}) AND nanobrain_json_equals(metadata, :metadata_path_{n}, :metadata_value_{n}))
+
+-- fits --
+nanobrain_fits(user_input, agent_response, :text_{n})
+
+-- few_matches --
+id IN (SELECT rowid FROM "nanobrain_search_{table}" WHERE "nanobrain_search_{table}" MATCH :match)
+
+-- many_matches --
+EXISTS (
+    SELECT 1 FROM "nanobrain_search_{table}" AS search
+    WHERE "nanobrain_search_{table}" MATCH :match AND search.rowid = "{table}".id
+)
+
+-- count_matches --
+SELECT count(*) FROM (
+    SELECT 1 FROM "nanobrain_search_{table}" WHERE "nanobrain_search_{table}" MATCH ? LIMIT ?
+)

@@ -1,0 +1,137 @@
+"""From exchanges to rows, and back."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from library.infrastructure.data.conversation_message import (
+    ConversationMessage,
+    SearchResult,
+    build_message,
+    build_search_result,
+)
+from library.infrastructure.data.json_document import encode
+from library.infrastructure.data.json_reading import decode
+from library.infrastructure.data.utc_time import from_microseconds, to_microseconds
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import apsw
+
+COLUMNS: Final = (
+    "id, conversation_id, timestamp, user_input, agent_response, response_time_ms, parent_id, metadata"
+)
+WIDTH: Final = 8
+_NO_METADATA: Final = "{}"
+_ROWS_A_STATEMENT: Final = (128, 16, 1)
+"""Few sizes, so that the statements stay prepared; many rows in one take the interpreter's lock once."""
+
+
+class Row(NamedTuple):
+    """A row as it stands in the table."""
+
+    id: int | None
+    """`None`: to be given the next one."""
+    conversation_id: str
+    timestamp: int
+    user_input: str
+    agent_response: str
+    response_time_ms: float
+    parent_id: int | None
+    metadata: str
+
+
+def to_row(message: ConversationMessage) -> Row:
+    """Check an exchange, and write it as a row.
+
+    Raises:
+        InvalidValueError: it cannot be held.
+
+    """
+    message.check()
+    metadata = message.metadata
+    return Row(
+        message.message_id,
+        message.conversation_id,
+        to_microseconds(message.timestamp),
+        message.user_input,
+        message.agent_response,
+        message.response_time_ms,
+        message.parent_id,
+        encode(metadata, "metadata").decode() if metadata else _NO_METADATA,
+    )
+
+
+def to_message(row: tuple[Any, ...]) -> ConversationMessage:
+    """Build the exchange of a row."""
+    (
+        message_id,
+        conversation_id,
+        timestamp,
+        user_input,
+        agent_response,
+        response_time_ms,
+        parent_id,
+        metadata,
+    ) = row
+    return build_message(
+        ConversationMessage,
+        conversation_id,
+        user_input,
+        agent_response,
+        from_microseconds(timestamp),
+        response_time_ms,
+        message_id,
+        {} if metadata == _NO_METADATA else decode(metadata.encode()),
+        parent_id,
+    )
+
+
+def to_result(row: tuple[Any, ...], score: float, snippet: str) -> SearchResult:
+    """Build the search result of a row."""
+    (
+        message_id,
+        conversation_id,
+        timestamp,
+        user_input,
+        agent_response,
+        response_time_ms,
+        parent_id,
+        metadata,
+    ) = row
+    return build_search_result(
+        conversation_id,
+        user_input,
+        agent_response,
+        from_microseconds(timestamp),
+        response_time_ms,
+        message_id,
+        {} if metadata == _NO_METADATA else decode(metadata.encode()),
+        parent_id,
+        score,
+        snippet,
+    )
+
+
+def insert_rows(connection: apsw.Connection, into: str, rows: Sequence[tuple[Any, ...]], width: int) -> None:
+    """Insert rows, many with one statement.
+
+    Args:
+        connection: the one that writes.
+        into: the statement up to `VALUES`.
+        rows: of `width` values each.
+        width: how many values a row has.
+
+    """
+    start = 0
+    for size in _ROWS_A_STATEMENT:
+        statement = f"{into} VALUES {','.join([_placeholders(width)] * size)}"
+        while len(rows) - start >= size:
+            values = [value for row in rows[start : start + size] for value in row]
+            connection.execute(statement, values)
+            start += size
+
+
+def _placeholders(width: int) -> str:
+    return f"({','.join('?' * width)})"

@@ -1,0 +1,47 @@
+"""From a URL to the adapter of the database that it names: a new adapter is one more line here."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+from urllib.parse import unquote, urlsplit
+
+from library.infrastructure.data.errors import InvalidOptionError
+from library.infrastructure.interfaces.database.sqlite.adapter import SQLiteAdapter
+from library.infrastructure.interfaces.database.sqlite.engine import MEMORY
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from library.infrastructure.data.storage import DatabaseAdapter
+
+
+def open_adapter(url: str) -> DatabaseAdapter:
+    """Build the adapter for a URL; it is not opened yet.
+
+    Args:
+        url: `sqlite:///relative/path.db`, `sqlite:////absolute/path.db`, or `sqlite://` and
+            `sqlite:///:memory:` for one in memory; special characters in the path are percent-encoded.
+
+    Raises:
+        InvalidOptionError: the URL names no database that is known.
+
+    """
+    scheme = urlsplit(url).scheme if isinstance(url, str) else ""
+    if scheme not in _BUILDERS:
+        known = ", ".join(f"{each}://" for each in _BUILDERS)
+        shown = f"{scheme}://…" if scheme else "a text without a scheme"
+        raise InvalidOptionError(
+            f"{shown} names no database that is known: it is one of {known}", option="url"
+        )
+    return _BUILDERS[scheme](url)
+
+
+def _sqlite(url: str) -> DatabaseAdapter:
+    parts = urlsplit(url)
+    if parts.netloc or parts.query or parts.fragment:
+        message = f"{url!r} is no SQLite URL: write sqlite:///relative.db or sqlite:////absolute.db"
+        raise InvalidOptionError(message, option="url")
+    return SQLiteAdapter(unquote(parts.path[1:]) or MEMORY)
+
+
+_BUILDERS: Final[dict[str, Callable[[str], DatabaseAdapter]]] = {"sqlite": _sqlite}
