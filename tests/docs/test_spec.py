@@ -17,8 +17,10 @@ import subprocess
 import sys
 import warnings
 from abc import ABC
+from dataclasses import dataclass, field, fields, replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Optional
 
 import pytest
 
@@ -199,6 +201,110 @@ def test_a_fixture_may_hold_a_unit(working_directory: Path) -> None:
 
     assert finished.returncode == 0, finished.stdout + finished.stderr
     assert "1 passed" in finished.stdout
+
+
+async def test_a_conversation_is_saved_printed_and_found(
+    working_directory: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The block prints the exchange that it saved, and the search finds it; the file is there afterwards."""
+    namespace = await run(block_below("ConversationHistoryUnit"))
+    await namespace["history_unit"].shutdown()
+    await namespace["db_adapter"].shutdown()
+
+    expected = [
+        "User: What is machine learning?",
+        "Agent: Machine learning is a subset of AI...",
+        "Time: 1250.0ms",
+    ]
+    assert [*expected, "", ""] == capsys.readouterr().out.split("\n")
+    assert namespace["history"] == [
+        replace(namespace["message"], message_id=1),
+    ]
+    (result,) = namespace["results"]
+    assert result.message_id == 1
+    assert (working_directory / "conversations.db").exists()
+
+
+async def test_a_message_has_the_fields_in_their_order() -> None:
+    """`ConversationMessage` begins with the fields that the block lists, with its defaults."""
+    from library.infrastructure.data import ConversationMessage
+
+    names = {"dataclass": dataclass, "field": field, "datetime": datetime}
+    described = (
+        await run(block_below("ConversationMessage"), **names, Optional=Optional, Dict=dict, Any=Any)
+    )["ConversationMessage"]
+
+    expected = [(each.name, each.default, each.default_factory) for each in fields(described)]
+    assert (
+        expected
+        == [(each.name, each.default, each.default_factory) for each in fields(ConversationMessage)][
+            : len(expected)
+        ]
+    )
+
+
+async def test_a_query_combines_what_it_asks_for() -> None:
+    """The block's query finds what fulfils all of it, and nothing else."""
+    from library.infrastructure.data import ConversationHistoryUnit, ConversationMessage
+    from library.infrastructure.interfaces.database import SQLiteAdapter
+
+    noon = datetime(2026, 11, 23, 12)
+    wanted = ConversationMessage("conv_123", "What is machine learning?", "A subset of AI.", noon, 1000.0)
+    others = [
+        replace(wanted, conversation_id="conv_124"),
+        replace(wanted, timestamp=noon + timedelta(days=2)),
+        replace(wanted, user_input="What is a machine?"),
+        replace(wanted, response_time_ms=999.0),
+    ]
+    async with SQLiteAdapter("conversations.db") as adapter, ConversationHistoryUnit(adapter) as history_unit:
+        await history_unit.save_messages_batch([*others, wanted])
+
+        namespace = await run(
+            block_below("ConversationQuery"),
+            history_unit=history_unit,
+            start_date=noon - timedelta(days=1),
+            end_date=noon + timedelta(days=1),
+        )
+
+    assert [replace(wanted, message_id=5)] == namespace["results"]
+
+
+async def test_a_batch_is_saved_at_once() -> None:
+    """The block's batch is in the history when it returned."""
+    from library.infrastructure import data
+
+    messages = [
+        data.ConversationMessage(
+            "conv_1", f"Question {number}", "Answer", datetime(2026, 11, 23, 12, number), 1.0
+        )
+        for number in range(3)
+    ]
+    names = dict(zip(("msg1", "msg2", "msg3"), messages, strict=True))
+    async with data.ConversationHistoryUnit() as history_unit:
+        await run(
+            block_below("Performance Optimization"),
+            DataUnitConfig=data.DataUnitConfig,
+            DataUnitType=data.DataUnitType,
+            history_unit=history_unit,
+            **names,
+        )
+
+        found = await history_unit.get_conversation_history("conv_1")
+    assert [message.user_input for message in messages] == [message.user_input for message in found]
+
+
+async def test_a_history_takes_the_place_of_a_demo_manager(working_directory: Path) -> None:
+    """The block builds a unit that opens its database itself, and closes it with itself."""
+    from library.infrastructure.data import ConversationMessage
+
+    namespace = await run(
+        block_below("From Demo Implementations"), db_path=str(working_directory / "demo.db")
+    )
+
+    async with namespace["history_unit"] as history_unit:
+        await history_unit.save_message(ConversationMessage("a", "b", "c", datetime.now(UTC), 1.0))
+        assert namespace["db_adapter"].is_open
+    assert not namespace["db_adapter"].is_open
 
 
 @pytest.mark.parametrize("own_transform", [False, True], ids=["as-is", "with-transform"])

@@ -454,8 +454,8 @@ class ConversationHistoryUnit(DataUnitBase):
         await self._adapter.release()
 
     async def _read(self) -> State:
-        changes, changed_at = self._state = await self._store.state()
-        latest = await self._store.latest()
+        latest, changes, changed_at = await self._store.latest()
+        self._state = (changes, changed_at)
         return State(EMPTY if latest is None else latest, changes, changed_at / 1e6)
 
     async def _write(self, kept: Any, if_version: int | None) -> int:

@@ -401,8 +401,8 @@ class ConversationStore(ABC):
         """Return how many changes the table has seen, and when the last was, in microseconds since 1970."""
 
     @abstractmethod
-    async def latest(self) -> ConversationMessage | None:
-        """Return the exchange that was stored last."""
+    async def latest(self) -> tuple[ConversationMessage | None, int, int]:
+        """Return the exchange that was stored last, with the `state` of the same moment."""
 
 
 _adapters: weakref.WeakValueDictionary[str, DatabaseAdapter] = weakref.WeakValueDictionary()

@@ -56,7 +56,7 @@ def from_microseconds(microseconds: int) -> datetime:
 
     """
     try:
-        return _EPOCH + timedelta(microseconds=microseconds)
+        return _EPOCH + timedelta(0, 0, microseconds)
     except OverflowError as error:
         message = "so many microseconds since 1970 are no moment within the years 1 to 9999"
         raise InvalidValueError(message) from error

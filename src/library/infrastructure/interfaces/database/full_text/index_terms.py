@@ -40,6 +40,7 @@ SCOPE_SIGN: Final = "\u1d9c"
 _TO_WORDS: Final = str.maketrans(
     {code: chr(code).lower() if chr(code).isalnum() else " " for code in range(128)}
 )
+_TO_WORDS_AND_MARKS: Final = _TO_WORDS | {ord("?"): "?"}
 _BEYOND_ASCII: Final = re.compile(r"[^\x00-\x7f]+")
 _NO_TOKEN: Final = re.compile(rf"(?:[\W_](?<![{UNSPACED}{SIGNS}]))+")
 _RUN: Final = re.compile(RUN)
@@ -71,11 +72,12 @@ def index_texts(user_input: str, agent_response: str, scope: str) -> IndexTexts:
         words = text.translate(_TO_WORDS)
         marks = marked_words(text.lower())
     else:
-        # A stem of what is left of a word with other letters in it does no harm.
-        words = text.encode("ascii", "replace").decode().translate(_TO_WORDS)
         marks = marked_words(text)
         marks.update(_EMOJI.findall(text), "".join(_RUN.findall(text)))
         asked, answered = _prepare(asked), _prepare(answered)
+        # Letters beyond ASCII become question marks, which keep the rest of their word from having a stem.
+        text = f"{asked}\n{answered}".replace("?", " ")
+        words = text.encode("ascii", "replace").decode().translate(_TO_WORDS_AND_MARKS)
     marks.update(map(stem_marks.__getitem__, set(words.split())))
     marks.add(scope)
     marks.discard("")

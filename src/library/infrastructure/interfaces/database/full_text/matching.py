@@ -14,7 +14,7 @@ from library.infrastructure.interfaces.database.full_text.search_query import Pr
 from library.infrastructure.interfaces.database.full_text.stemming import STEM_SIGN, stem_marks
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from library.infrastructure.interfaces.database.full_text.search_query import Phrase, Term
 
@@ -68,15 +68,33 @@ class Forms(dict[str, tuple[tuple[int, float], ...]]):
         return result
 
 
-def literal_pattern(term: Phrase) -> re.Pattern[str]:
-    """Find a literal in folded text, as it was typed; a run without spaces also within a longer one."""
-    text = term.text
-    before, after = _edge(text[0], "(?<!{})"), _edge(text[-1], "(?!{})")
-    if text.endswith("++"):
-        after = ""
-    elif text.endswith("+"):
-        after += r"(?!\+)"
-    return re.compile(f"{before}{re.escape(text)}{after}")
+class Literal:
+    """Finds a text in folded texts as it was typed; a run without spaces also within a longer one."""
+
+    def __init__(self, term: Phrase) -> None:
+        """Know where the ends of the text may not stand within a word."""
+        self._text = term.text
+        self._is_bounded_before = _is_bounded(term.text[0])
+        self._is_bounded_after = _is_bounded(term.text[-1]) and not term.text.endswith("++")
+        self._ends_with_plus = term.text.endswith("+") and self._is_bounded_after
+
+    def find(self, folded: str) -> Iterator[tuple[int, int]]:
+        """Find where the text begins and ends."""
+        start = folded.find(self._text)
+        while start >= 0:
+            end = start + len(self._text)
+            if self._stands_alone(folded, start, end):
+                yield start, end
+                start = folded.find(self._text, end)
+            else:
+                start = folded.find(self._text, start + 1)
+
+    def _stands_alone(self, folded: str, start: int, end: int) -> bool:
+        if self._is_bounded_before and start and _SPACED.match(folded, start - 1):
+            return False
+        if self._ends_with_plus and folded.startswith("+", end):
+            return False
+        return not (self._is_bounded_after and _SPACED.match(folded, end))
 
 
 def phrase_pattern(term: Phrase) -> re.Pattern[str]:
@@ -90,11 +108,9 @@ def phrase_pattern(term: Phrase) -> re.Pattern[str]:
     return re.compile(f"{before}{words}{after}")
 
 
-def _edge(character: str, lookaround: str) -> str:
-    """Keep the end of a literal from standing within a word."""
-    if character.isascii():
-        return lookaround.format("[a-z0-9]")
-    return lookaround.format(r"[^\W_]") if _SPACED.match(character) else ""
+def _is_bounded(character: str) -> bool:
+    """Tell whether a literal that ends so must not go on with a letter."""
+    return character.isascii() or _SPACED.match(character) is not None
 
 
 def _root(term: Word) -> str:

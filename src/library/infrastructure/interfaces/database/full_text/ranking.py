@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
 from library.infrastructure.interfaces.database.full_text.folding import fold
 from library.infrastructure.interfaces.database.full_text.index_terms import spaced
+from library.infrastructure.interfaces.database.full_text.marked_words import marked_words
 from library.infrastructure.interfaces.database.full_text.matching import (
     EXACT,
     INFLECTED,
     Forms,
-    literal_pattern,
+    Literal,
     phrase_pattern,
 )
 from library.infrastructure.interfaces.database.full_text.search_query import Phrase, Prefix, Word
@@ -80,15 +81,21 @@ class Ranker:
         self._stop_words = [terms[term] for term in query.stop_words]
         self._excluded = [terms[term] for term in query.excluded]
         self._forms = Forms(tuple(terms))
-        self._literals: list[tuple[int, re.Pattern[str], re.Pattern[str] | None]] = []
+        self._literals: list[tuple[int, Literal, re.Pattern[str] | None]] = []
         self._phrases: list[tuple[int, re.Pattern[str]]] = []
         for term, place in terms.items():
             if isinstance(term, Phrase) and term.is_literal:
-                loose = phrase_pattern(term) if len(term.pieces) > 1 else None
-                self._literals.append((place, literal_pattern(term), loose))
+                has_words = len(term.pieces) > 1 and term not in query.excluded
+                loose = phrase_pattern(term) if has_words else None
+                self._literals.append((place, Literal(term), loose))
             elif isinstance(term, Phrase):
                 self._phrases.append((place, phrase_pattern(term)))
 
+        self._marks = [
+            (place, frozenset(term.marks))
+            for term, place in terms.items()
+            if isinstance(term, Phrase) and term.marks and not (term.is_literal and len(term.pieces) > 1)
+        ]
         self._reads_words = (
             bool(self._phrases)
             or any(isinstance(term, Word | Prefix) for term in terms)
@@ -105,12 +112,15 @@ class Ranker:
             for place, weight in forms[form]:
                 counts[place] += weight
         for place, literal, loose in self._literals:
-            found = len(literal.findall(folded))
+            found = sum(1 for _ in literal.find(folded))
             counts[place] = EXACT * found
             if not found and loose is not None:
                 counts[place] = INFLECTED * len(loose.findall(text))
         for place, phrase in self._phrases:
             counts[place] = EXACT * len(phrase.findall(text))
+        for place, marks in self._marks:
+            if counts[place] and not marks <= marked_words(folded).union(folded):
+                counts[place] = 0.0
         return self._weigh(counts, len(folded))
 
     def _weigh(self, counts: list[float], characters: int) -> Scored:

@@ -112,7 +112,7 @@ class SearchQuery:
     groups: tuple[tuple[Term, ...], ...]
     """The telling terms: an exchange holds all if it holds one of each group. If empty, nothing is found."""
     excluded: tuple[Term, ...] = ()
-    """An exchange that holds one of these is no result."""
+    """An exchange that holds one of these as it is written is no result."""
     stop_words: tuple[Term, ...] = ()
     """What tells nothing and is not required."""
     hints: tuple[Term, ...] = ()
@@ -150,7 +150,7 @@ def parse_query(text: str) -> SearchQuery:
             if not joins:
                 groups.append([_Item(Word("or"), is_telling=False)])
         elif item.is_excluded:
-            excluded[item.term] = None
+            excluded[Word(item.term.text) if isinstance(item.term, Word) else item.term] = None
         elif joins:
             groups[-1].append(item)
             joins = False
@@ -223,11 +223,11 @@ def _quoted(text: str) -> Iterator[Term]:
     """Read what stands in quotes: its words count as they are, and symbols only where they are attached."""
     folded = fold(text)
     pieces = _PIECE.findall(folded)
-    if len(pieces) <= 1 and not _SYMBOL.search(folded):
+    if not pieces or (len(pieces) == 1 and not _SYMBOL.search(folded)):
         for item in _read_run(folded.strip()):
             yield Word(item.term.text) if isinstance(item.term, Word) else item.term  # type: ignore[misc]
         return
-    marks = (*sorted(marked_words(folded)), *dict.fromkeys(_SYMBOL.findall(folded)))
+    marks = (*sorted(marked_words(folded)), *dict.fromkeys("".join(_SYMBOL.findall(folded))))
     words = " ".join(pieces[:MOST_TERMS])
     yield Phrase(words, tuple(index_tokens(words)[:MOST_TERMS]), marks[:MOST_TERMS])
 

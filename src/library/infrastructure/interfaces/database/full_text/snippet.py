@@ -11,7 +11,7 @@ from library.infrastructure.interfaces.database.full_text.character_classes impo
 from library.infrastructure.interfaces.database.full_text.folding import fold
 from library.infrastructure.interfaces.database.full_text.matching import (
     Forms,
-    literal_pattern,
+    Literal,
     phrase_pattern,
 )
 from library.infrastructure.interfaces.database.full_text.search_query import Phrase
@@ -98,15 +98,13 @@ class _Finder:
         telling = set(query.terms)
         self._worths = [1.0 if term in telling else _HINT for term in terms]
         self._forms = Forms(terms)
-        self._literals = [
-            (place, pattern)
-            for place, term in enumerate(terms)
-            if isinstance(term, Phrase)
-            for pattern in (
-                *([literal_pattern(term)] if term.is_literal else []),
-                *([phrase_pattern(term)] if len(term.pieces) > 1 or not term.is_literal else []),
-            )
-        ]
+        self._literals: list[tuple[int, Literal]] = []
+        self._phrases: list[tuple[int, re.Pattern[str]]] = []
+        for place, term in enumerate(terms):
+            if isinstance(term, Phrase) and term.is_literal:
+                self._literals.append((place, Literal(term)))
+            if isinstance(term, Phrase) and (len(term.pieces) > 1 or not term.is_literal):
+                self._phrases.append((place, phrase_pattern(term)))
 
     def best_window(self, text: str, characters: int) -> _Window:
         """Choose the matches that fit into so many characters and are worth most."""
@@ -157,7 +155,10 @@ class _Finder:
             for place, _ in self._forms[word[0]]:
                 yield _Match(word.start(), word.end(), place)
         for place, literal in self._literals:
-            for found in literal.finditer(folded):
+            for start, end in literal.find(folded):
+                yield _Match(start, end, place)
+        for place, phrase in self._phrases:
+            for found in phrase.finditer(folded):
                 yield _Match(found.start(), found.end(), place)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
 KIND: Final = "conversations"
 _INLINE_MESSAGES: Final = 100
 """Up to so many exchanges are prepared on the event loop: that takes less than handing them to a thread."""
-_PAGE_ROWS: Final = 400
+_PAGE_ROWS: Final = 1000
 _DAY_US: Final = 86_400_000_000
 _FIRST_MOMENT: Final = -(1 << 62)
 _BEHIND_ALL: Final = (1 << 62, 0)
@@ -143,10 +144,16 @@ class SQLiteConversationStore(ConversationStore):
             raise self._changes.not_found(message_id)
         return to_message(found[0])
 
-    async def latest(self) -> ConversationMessage | None:
+    async def latest(self) -> tuple[ConversationMessage | None, int, int]:
         """See `ConversationStore`."""
-        found = await self._select("latest")
-        return to_message(found[0]) if found else None
+        return await self._adapter.engine.read(self._read_latest)
+
+    def _read_latest(self, connection: apsw.Connection) -> tuple[ConversationMessage | None, int, int]:
+        connection.execute("BEGIN")
+        found = fetch_row(connection, self._sql["latest"])
+        changes, changed_at = fetch_known_row(connection, self._sql["state"], self._table)
+        connection.execute("COMMIT")
+        return None if found is None else to_message(found), changes, changed_at
 
     async def state(self) -> tuple[int, int]:
         """See `ConversationStore`."""
@@ -184,15 +191,26 @@ class SQLiteConversationStore(ConversationStore):
         found: list[ConversationMessage] = []
         pages = await self._pages(query)
         while not pages.ended:
-            found += await self._adapter.engine.read(pages.read, _PAGE_ROWS)
+            found += await self._read_page(pages)
         return found
 
     async def stream(self, query: ConversationQuery) -> AsyncIterator[ConversationMessage]:
         """See `ConversationStore`."""
         pages = await self._pages(query)
-        while not pages.ended:
-            for message in await self._adapter.engine.read(pages.read, _PAGE_ROWS):
-                yield message
+        ahead: asyncio.Task[list[ConversationMessage]] | None = None
+        try:
+            while ahead is not None or not pages.ended:
+                page = await (ahead or self._read_page(pages))
+                ahead = None if pages.ended else asyncio.create_task(self._read_page(pages))
+                for message in page:
+                    yield message
+        finally:
+            if ahead is not None:
+                ahead.cancel()
+                await asyncio.wait((ahead,))
+
+    async def _read_page(self, pages: Pages) -> list[ConversationMessage]:
+        return await self._adapter.engine.read(pages.read, _PAGE_ROWS)
 
     async def _pages(self, query: ConversationQuery) -> Pages:
         if query.filters.texts:

@@ -6,6 +6,7 @@ that comes from users is bound, never written into SQL.
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
 from library.infrastructure.data.conversation_filters import canonical
@@ -28,6 +29,8 @@ _ORDER_COLUMNS: Final = {"timestamp": "timestamp", "response_time_ms": "response
 _FEW_MATCHES: Final = 50_000
 """Up to so many matches of a text are looked up first; of more, each row is asked whether it is one."""
 _PAGE_CHARACTERS: Final = 1_000_000
+_PART_ROWS: Final = 32
+"""After so many rows their length is looked at."""
 
 Position = tuple[Any, int]
 
@@ -54,27 +57,23 @@ class Pages:
         if self.ended:
             return []
         wanted = self._left_for(rows)
-        found: list[ConversationMessage] = []
+        rows: list[Any] = []
         characters = 0
-        cursor = connection.execute(
-            self.statement(), {**self._bindings, **self._place(), "page_rows": wanted}
-        )
-        last: tuple[Any, ...] = ()
-        for row in cursor:
-            found.append(to_message(row))
-            last = row
-            characters += len(row[3]) + len(row[4]) + len(row[7])
-            if characters > _PAGE_CHARACTERS:
-                cursor.close(force=True)
-                break
+        bindings = {**self._bindings, **self._place(), "page_rows": wanted}
+        cursor: Any = connection.execute(self.statement(), bindings)
+        while characters <= _PAGE_CHARACTERS and (part := list(islice(cursor, _PART_ROWS))):
+            rows += part
+            characters += sum([len(row[3]) + len(row[4]) + len(row[7]) for row in part])
+        cursor.close(force=True)
         if self._left is not None:
-            self._left -= len(found)
-        is_short = len(found) < wanted and characters <= _PAGE_CHARACTERS
+            self._left -= len(rows)
+        is_short = len(rows) < wanted and characters <= _PAGE_CHARACTERS
         self.ended = is_short or self._left == 0
-        if found:
+        if rows:
+            last = rows[-1]
             value = {"timestamp": last[2], "response_time_ms": last[5], "message_id": last[0]}
             self._position = value[self._filters.order_field], last[0]
-        return found
+        return [to_message(row) for row in rows]
 
     def statement(self) -> str:
         """Write the statement of the next page."""

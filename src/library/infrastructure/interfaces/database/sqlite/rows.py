@@ -65,26 +65,16 @@ def to_row(message: ConversationMessage) -> Row:
 
 def to_message(row: tuple[Any, ...]) -> ConversationMessage:
     """Build the exchange of a row."""
-    (
-        message_id,
-        conversation_id,
-        timestamp,
-        user_input,
-        agent_response,
-        response_time_ms,
-        parent_id,
-        metadata,
-    ) = row
     return build_message(
         ConversationMessage,
-        conversation_id,
-        user_input,
-        agent_response,
-        from_microseconds(timestamp),
-        response_time_ms,
-        message_id,
-        {} if metadata == _NO_METADATA else decode(metadata.encode()),
-        parent_id,
+        row[1],
+        row[3],
+        row[4],
+        from_microseconds(row[2]),
+        row[5],
+        row[0],
+        {} if row[7] == _NO_METADATA else decode(row[7].encode()),
+        row[6],
     )
 
 
