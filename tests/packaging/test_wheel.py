@@ -22,6 +22,9 @@ ROOT = Path(__file__).resolve().parents[2]
 
 IMPORTS = """
 import sys
+from library.infrastructure.data import ConversationHistoryUnit, ConversationMessage, ConversationQuery
+assert "apsw" not in sys.modules, "the data package alone loads a driver"
+from library.infrastructure.interfaces.database import SQLiteAdapter
 from library.infrastructure.data import DataUnitBase, DataUnitConfig, DataUnitMemory, DataUnitFile
 from library.infrastructure.data import DataUnitStream, DataUnitString, DataUnitType, DataUnitError
 from library.infrastructure.data import create_data_unit
@@ -29,6 +32,23 @@ from core.step import Step, StepConfig
 for name in ("core.step", "library.infrastructure.data"):
     assert sys.modules[name].__file__.startswith(sys.prefix), "imported from the checkout, not from the wheel"
 assert "pytest" not in sys.modules and "sqlite3" not in sys.modules
+"""
+
+ADAPTER_FIRST = """
+import asyncio
+from datetime import datetime
+from library.infrastructure.interfaces.database import SQLiteAdapter
+from library.infrastructure.data import ConversationHistoryUnit, ConversationMessage
+
+
+async def main():
+    async with SQLiteAdapter("wheel.db") as adapter, ConversationHistoryUnit(adapter) as history:
+        await history.save_message(ConversationMessage("a", "Where is it?", "In the wheel.", datetime.now(), 1.0))
+        (found,) = await history.search_conversations("wheels")
+        print(found.snippet)
+
+
+asyncio.run(main())
 """
 
 TYPED = """
@@ -160,6 +180,11 @@ def test_the_wheel_holds_the_library_and_nothing_else(wheel: Path) -> None:
 def test_the_public_names_are_imported_from_the_wheel(python: Path, tmp_path: Path) -> None:
     """Every name of the specification's imports is there, with the declared dependencies alone."""
     run(python, "-I", "-W", "error", "-c", IMPORTS, cwd=tmp_path)
+
+
+def test_the_adapter_may_be_imported_first(python: Path, tmp_path: Path) -> None:
+    """`SQLiteAdapter`, imported before anything else, saves and finds; its SQL files are in the wheel."""
+    assert run(python, "-I", "-W", "error", "-c", ADAPTER_FIRST, cwd=tmp_path) == "In the [wheel].\n"
 
 
 def test_the_specification_is_typed(python: Path, tmp_path: Path) -> None:

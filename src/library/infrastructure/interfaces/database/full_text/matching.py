@@ -23,7 +23,10 @@ EXACT: Final = 1.0
 INFLECTED: Final = 0.6
 """What another form of it counts, and a literal's words without the symbols between them."""
 
-_BREAK: Final = r"[\x00-/:-`{-\x7f]"
+BARRIER: Final = "\n\x1f\n"
+"""What to put between texts so that no phrase reaches from one into the next."""
+
+_BREAK: Final = r"[\x00-\x1e -/:-`{-\x7f]"
 _TOKEN: Final = r"[^\x00-/:-`{-\x7f]"  # noqa: S105 - part of an expression, no secret
 _RUN: Final = re.compile(RUN)
 _SPACED: Final = re.compile(WORD_PART)

@@ -16,6 +16,7 @@ from library.infrastructure.interfaces.database.full_text.folding import fold
 from library.infrastructure.interfaces.database.full_text.index_terms import spaced
 from library.infrastructure.interfaces.database.full_text.marked_words import marked_words
 from library.infrastructure.interfaces.database.full_text.matching import (
+    BARRIER,
     EXACT,
     INFLECTED,
     Forms,
@@ -104,7 +105,7 @@ class Ranker:
 
     def score(self, user_input: str, agent_response: str) -> Scored:
         """Score one exchange."""
-        folded = fold(f"{user_input}\n{agent_response}")
+        folded = fold(f"{user_input}{BARRIER}{agent_response}")
         text = spaced(folded) if self._reads_words else ""
         counts = [0.0] * len(self._weights)
         forms = self._forms

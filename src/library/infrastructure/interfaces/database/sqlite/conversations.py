@@ -69,17 +69,15 @@ class SQLiteConversationStore(ConversationStore):
         if engine.writer is not None:
             engine.writer.add_upkeep(self._index)
             engine.writer.add_upkeep(self._erasure)
-            await engine.write(self._look, None, "open")
+            await engine.write(self._open_index, None, "open")
         self._opened = engine
 
     def _migrate(self, connection: apsw.Connection, payloads: Sequence[None]) -> Sequence[None]:
         migrate(connection, self._adapter.path, KIND, self._table)
         return payloads
 
-    def _look(self, connection: apsw.Connection, payloads: Sequence[None]) -> Sequence[None]:
-        """Learn what is left to be indexed."""
-        last_id, indexed_id, _ = fetch_known_row(connection, self._sql["counters"], self._table)
-        self._index.note(last_id, indexed_id)
+    def _open_index(self, connection: apsw.Connection, payloads: Sequence[None]) -> Sequence[None]:
+        self._index.open(connection)
         return payloads
 
     # -- writing ---------------------------------------------------------------------------------------------
@@ -286,7 +284,7 @@ class SQLiteConversationStore(ConversationStore):
         writer = self._adapter.engine.writer
         if writer is None:
             raise ReadOnlyStorageError
-        self._look(connection, payloads)
+        self._index.look(connection)
         while self._index.is_pending():
             writer.run_upkeep(connection, self._index)
         return payloads

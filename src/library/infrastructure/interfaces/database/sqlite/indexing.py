@@ -12,7 +12,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 import apsw
 
-from library.infrastructure.interfaces.database.full_text.index_terms import index_texts, scope_mark
+from library.infrastructure.interfaces.database.full_text.index_terms import (
+    INDEX_VERSION,
+    index_texts,
+    scope_mark,
+)
 from library.infrastructure.interfaces.database.sqlite.named_sql import (
     fetch_known_row,
     for_table,
@@ -48,6 +52,17 @@ class SearchIndex:
         """Take note of how far the table and the index reach."""
         self._last_id = last_id
         self._indexed_id = indexed_id
+
+    def open(self, connection: apsw.Connection) -> None:
+        """Learn what is left to be indexed, within a transaction; an index of another version begins anew."""
+        if fetch_known_row(connection, self._sql["version"], self._table) != (INDEX_VERSION,):
+            connection.execute(self._sql["empty"])
+            connection.execute(self._sql["begin_version"], (INDEX_VERSION, self._table))
+        self.look(connection)
+
+    def look(self, connection: apsw.Connection) -> None:
+        """Learn how far the table and the index reach."""
+        self.note(*fetch_known_row(connection, self._sql["reach"], self._table))
 
     # -- upkeep: see `writer.Upkeep` -------------------------------------------------------------------------
 

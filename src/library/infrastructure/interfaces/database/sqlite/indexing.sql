@@ -1,6 +1,15 @@
 -- reach --
 SELECT last_id, indexed_id FROM nanobrain_tables WHERE name = ?
 
+-- version --
+SELECT index_version FROM nanobrain_tables WHERE name = ?
+
+-- empty --
+INSERT INTO "nanobrain_search_{table}" ("nanobrain_search_{table}") VALUES ('delete-all')
+
+-- begin_version --
+UPDATE nanobrain_tables SET index_version = ?, indexed_id = 0 WHERE name = ?
+
 -- set_reach --
 UPDATE nanobrain_tables SET indexed_id = ? WHERE name = ?
 

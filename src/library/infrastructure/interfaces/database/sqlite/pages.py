@@ -57,23 +57,23 @@ class Pages:
         if self.ended:
             return []
         wanted = self._left_for(rows)
-        rows: list[Any] = []
+        page: list[Any] = []
         characters = 0
         bindings = {**self._bindings, **self._place(), "page_rows": wanted}
         cursor: Any = connection.execute(self.statement(), bindings)
         while characters <= _PAGE_CHARACTERS and (part := list(islice(cursor, _PART_ROWS))):
-            rows += part
+            page += part
             characters += sum([len(row[3]) + len(row[4]) + len(row[7]) for row in part])
         cursor.close(force=True)
         if self._left is not None:
-            self._left -= len(rows)
-        is_short = len(rows) < wanted and characters <= _PAGE_CHARACTERS
+            self._left -= len(page)
+        is_short = len(page) < wanted and characters <= _PAGE_CHARACTERS
         self.ended = is_short or self._left == 0
-        if rows:
-            last = rows[-1]
+        if page:
+            last = page[-1]
             value = {"timestamp": last[2], "response_time_ms": last[5], "message_id": last[0]}
             self._position = value[self._filters.order_field], last[0]
-        return [to_message(row) for row in rows]
+        return [to_message(row) for row in page]
 
     def statement(self) -> str:
         """Write the statement of the next page."""

@@ -7,6 +7,8 @@ CREATE TABLE nanobrain_tables (
     last_id INTEGER NOT NULL DEFAULT 0,
     -- All rows up to this id are in the full-text index, none beyond.
     indexed_id INTEGER NOT NULL DEFAULT 0,
+    -- Which version of the code made the index; one of another version is made anew.
+    index_version INTEGER NOT NULL DEFAULT 0,
     -- How often the table was changed, and when it was last, in microseconds since 1970.
     changes INTEGER NOT NULL DEFAULT 0,
     changed_at INTEGER NOT NULL DEFAULT 0
