@@ -78,7 +78,7 @@ def index_texts(user_input: str, agent_response: str, scope: str) -> IndexTexts:
         # Letters beyond ASCII become question marks, which keep the rest of their word from having a stem.
         text = f"{asked}\n{answered}".replace("?", " ")
         words = text.encode("ascii", "replace").decode().translate(_TO_WORDS_AND_MARKS)
-    marks.update(map(stem_marks.__getitem__, set(words.split())))
+    marks.update(map(stem_marks.__getitem__, words.split()))
     marks.add(scope)
     marks.discard("")
     return IndexTexts(asked, answered, " ".join(marks))

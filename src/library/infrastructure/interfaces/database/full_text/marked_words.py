@@ -19,7 +19,6 @@ _LONGEST: Final = 40
 """Characters of a marked word; a longer one is cut after its leading symbol, and has no trailing one."""
 
 _SYMBOLS: Final = ("#", "@", "$", "+", "%", "\u20ac", "\u00a3")
-_DOTS: Final = (" .", "\n.", "\t.", "\r.", "(.", '".', "'.", "[.", "{.")
 
 # The symbol comes first and what must not stand before it after that: the expressions skip to their first
 # character quickly. For the same reason trailing symbols are looked for in the reversed text.
@@ -40,11 +39,5 @@ def marked_words(folded: str) -> set[str]:
             marked = _LED.findall(folded)
             marked += [reverse[::-1] for reverse in _TRAILED_REVERSED.findall(folded[::-1])]
             break
-    for dot in _DOTS:
-        if dot in folded:
-            marked += _DOTTED.findall(folded)
-            break
-    else:
-        if folded.startswith("."):
-            marked += _DOTTED.findall(folded)
+    marked += _DOTTED.findall(folded)
     return {word.translate(_FULL_WIDTH) for word in marked}

@@ -40,6 +40,8 @@ if TYPE_CHECKING:
 KIND: Final = "conversations"
 _INLINE_MESSAGES: Final = 100
 """Up to so many exchanges are prepared on the event loop: that takes less than handing them to a thread."""
+_BACKLOG_ROWS: Final = 500
+"""A search looks at up to so many exchanges that are not indexed yet, at some 10 us each."""
 _PAGE_ROWS: Final = 1000
 _DAY_US: Final = 86_400_000_000
 _FIRST_MOMENT: Final = -(1 << 62)
@@ -212,7 +214,7 @@ class SQLiteConversationStore(ConversationStore):
 
     async def _pages(self, query: ConversationQuery) -> Pages:
         if query.filters.texts:
-            await self._bring_index_up_to_date()
+            await self._shorten_backlog()
         return Pages(self._table, query.filters)
 
     async def summaries(self, limit: int | None, after: tuple[int, int] | None) -> list[ConversationSummary]:
@@ -239,7 +241,7 @@ class SQLiteConversationStore(ConversationStore):
         snippet_characters: int,
     ) -> list[SearchResult]:
         """See `ConversationStore`."""
-        await self._bring_index_up_to_date()
+        await self._shorten_backlog()
         return await self._adapter.engine.read(
             search, self._table, query, limit, conversation_id, highlight, snippet_characters
         )
@@ -270,15 +272,14 @@ class SQLiteConversationStore(ConversationStore):
 
     # -- the full-text index ---------------------------------------------------------------------------------
 
-    async def _bring_index_up_to_date(self) -> None:
-        """Index what was saved since, of whatever process; what cannot be written is left out."""
+    async def _shorten_backlog(self) -> None:
+        """Index what was saved since, of whatever process, if it is too much to be looked at one by one."""
         engine = self._adapter.engine
-        if await engine.read(self._is_behind) and engine.writer is not None:
+        if engine.writer is not None and await engine.read(self._has_long_backlog):
             await engine.write(self._catch_up, None, "index exchanges in", in_transaction=False)
 
-    def _is_behind(self, connection: apsw.Connection) -> bool:
-        last_id, indexed_id, _ = fetch_known_row(connection, self._sql["counters"], self._table)
-        return bool(indexed_id < last_id)
+    def _has_long_backlog(self, connection: apsw.Connection) -> bool:
+        return bool(connection.execute(self._sql["has_backlog"], (self._table, _BACKLOG_ROWS)).get)
 
     def _catch_up(self, connection: apsw.Connection, payloads: Sequence[None]) -> Sequence[None]:
         writer = self._adapter.engine.writer

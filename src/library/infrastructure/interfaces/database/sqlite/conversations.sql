@@ -53,6 +53,10 @@ SELECT id FROM "{table}" WHERE parent_id = ?
 -- set_parent --
 UPDATE "{table}" SET parent_id = ? WHERE id = ?
 
+-- has_backlog --
+SELECT 1 FROM "{table}"
+WHERE id > (SELECT indexed_id FROM nanobrain_tables WHERE name = ?) ORDER BY id LIMIT 1 OFFSET ?
+
 -- history --
 SELECT {columns} FROM "{table}" WHERE conversation_id = ? ORDER BY timestamp DESC, id DESC LIMIT ?
 

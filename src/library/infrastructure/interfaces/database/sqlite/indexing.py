@@ -3,15 +3,17 @@
 FTS5 works through its index once a transaction, so that a transaction for each exchange costs ten times what
 a thousand exchanges in one do. Saving therefore only notes that there is more to be indexed: `indexed_id` in
 `nanobrain_tables` says how far the index reaches, and is changed in the same transaction as the index. What
-is beyond is indexed when it is a thousand exchanges, when the writer is idle, and before anybody searches.
+is beyond is indexed when it is some thousand exchanges, when the writer is idle, and before a search that
+would have to look at more than a few hundred of them one by one.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import apsw
 
+from library.infrastructure.data import worker
 from library.infrastructure.interfaces.database.full_text.index_terms import (
     INDEX_VERSION,
     index_texts,
@@ -26,14 +28,20 @@ from library.infrastructure.interfaces.database.sqlite.rows import insert_rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+    from concurrent.futures import Future
 
 _SQL: Final = read_named("indexing.sql")
 _PART_ROWS: Final = 1000
+_DUE_ROWS: Final = 4000
 _PART_CHARACTERS: Final = 2_000_000
 _OVERDUE_ROWS: Final = 20_000
 
+_PREPARED_ROWS: Final = 128
+
 TextRow = tuple[int, str, str, str]
 """Id, conversation, user input, agent response."""
+IndexRow = tuple[int, str, str, str]
+"""Id, and what is indexed of it."""
 
 
 class SearchIndex:
@@ -72,7 +80,7 @@ class SearchIndex:
 
     def is_due(self) -> bool:
         """Tell whether it is worth a transaction."""
-        return self._last_id - self._indexed_id >= _PART_ROWS
+        return self._last_id - self._indexed_id >= _DUE_ROWS
 
     def is_overdue(self) -> bool:
         """Tell whether saving has run far ahead."""
@@ -99,14 +107,18 @@ class SearchIndex:
 
     # -- within the transactions of others -------------------------------------------------------------------
 
-    def add(self, connection: apsw.Connection, rows: Iterable[TextRow]) -> None:
-        """Put exchanges into the index."""
-        insert_rows(connection, self._sql["add"], [_index_row(*row) for row in rows], 4)
+    def add(self, connection: apsw.Connection, rows: Sequence[TextRow]) -> None:
+        """Put exchanges into the index; while some are on their way into it, the next are prepared."""
+        parts = [rows[start : start + _PREPARED_ROWS] for start in range(0, len(rows), _PREPARED_ROWS)]
+        ahead: Future[list[IndexRow]] | None = None
+        for number, part in enumerate(parts):
+            prepared = _prepare(part) if ahead is None else ahead.result()
+            ahead = worker.submit(_prepare, parts[number + 1]) if number + 1 < len(parts) else None
+            insert_rows(connection, self._sql["add"], prepared, 4)
 
     def remove(self, connection: apsw.Connection, rows: Iterable[TextRow]) -> None:
         """Take exchanges out of the index, by the texts with which they went in."""
-        for row in rows:
-            connection.execute(self._sql["remove"], _index_row(*row))
+        connection.executemany(self._sql["remove"], _prepare(rows))
 
     # -- looking for damage ----------------------------------------------------------------------------------
 
@@ -133,7 +145,8 @@ class SearchIndex:
         return [[] for _ in payloads]
 
 
-def _index_row(
-    message_id: int, conversation_id: str, user_input: str, agent_response: str
-) -> tuple[Any, ...]:
-    return (message_id, *index_texts(user_input, agent_response, scope_mark(conversation_id)))
+def _prepare(rows: Iterable[TextRow]) -> list[IndexRow]:
+    return [
+        (message_id, *index_texts(user_input, agent_response, scope_mark(conversation_id)))
+        for message_id, conversation_id, user_input, agent_response in rows
+    ]

@@ -15,7 +15,11 @@ from library.infrastructure.data.utc_time import to_microseconds
 from library.infrastructure.interfaces.database.full_text.fts5_match import is_decided_by_index, match_all
 from library.infrastructure.interfaces.database.full_text.index_terms import scope_mark
 from library.infrastructure.interfaces.database.full_text.search_query import parse_query
-from library.infrastructure.interfaces.database.sqlite.named_sql import for_table, read_named
+from library.infrastructure.interfaces.database.sqlite.named_sql import (
+    fetch_known_row,
+    for_table,
+    read_named,
+)
 from library.infrastructure.interfaces.database.sqlite.rows import COLUMNS, to_message
 
 if TYPE_CHECKING:
@@ -60,11 +64,16 @@ class Pages:
         page: list[Any] = []
         characters = 0
         bindings = {**self._bindings, **self._place(), "page_rows": wanted}
+        if self._filters.texts:
+            connection.execute("BEGIN")
+            bindings["indexed_id"] = fetch_known_row(connection, _SQL["reach"], self._table)[0]
         cursor: Any = connection.execute(self.statement(), bindings)
         while characters <= _PAGE_CHARACTERS and (part := list(islice(cursor, _PART_ROWS))):
             page += part
             characters += sum([len(row[3]) + len(row[4]) + len(row[7]) for row in part])
         cursor.close(force=True)
+        if self._filters.texts:
+            connection.execute("COMMIT")
         if self._left is not None:
             self._left -= len(page)
         is_short = len(page) < wanted and characters <= _PAGE_CHARACTERS
@@ -141,17 +150,16 @@ class Pages:
         ids = self._filters.conversation_ids
         scope = scope_mark(ids[0]) if ids is not None and len(ids) == 1 else None
         queries = [parse_query(text) for text in self._filters.texts]
-        matches = [match_all(query, scope) for query in queries]
-        if None in matches:
+        expressions = [match_all(query, scope) for query in queries]
+        if None in expressions:
             self.ended = True
             return []
-        match = " AND ".join(f"({each})" for each in matches)
+        match = " AND ".join(f"({each})" for each in expressions)
         count = for_table(_SQL["count_matches"], self._table)
         few = connection.execute(count, (match, _FEW_MATCHES + 1)).get <= _FEW_MATCHES
         self._bindings["match"] = match
-        conditions = [for_table(_SQL["few_matches" if few else "many_matches"], self._table)]
-        for number, (text, query) in enumerate(zip(self._filters.texts, queries, strict=True)):
-            if not is_decided_by_index(query):
-                conditions.append(_SQL["fits"].replace("{n}", str(number)))
-                self._bindings[f"text_{number}"] = text
-        return conditions
+        fits = [_SQL["fits"].replace("{n}", str(number)) for number in range(len(queries))]
+        self._bindings |= {f"text_{number}": text for number, text in enumerate(self._filters.texts)}
+        matches = for_table(_SQL["few_matches" if few else "many_matches"], self._table)
+        undecided = [fit for fit, query in zip(fits, queries, strict=True) if not is_decided_by_index(query)]
+        return [matches.replace("{fits}", " AND ".join(fits)), *undecided]

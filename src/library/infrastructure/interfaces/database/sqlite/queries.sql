@@ -22,13 +22,23 @@ response_time_ms <= :max_response_time_ms
 -- fits --
 nanobrain_fits(user_input, agent_response, :text_{n})
 
+-- reach --
+SELECT indexed_id FROM nanobrain_tables WHERE name = ?
+
 -- few_matches --
-id IN (SELECT rowid FROM "nanobrain_search_{table}" WHERE "nanobrain_search_{table}" MATCH :match)
+id IN (
+    SELECT rowid FROM "nanobrain_search_{table}" WHERE "nanobrain_search_{table}" MATCH :match
+    UNION ALL
+    SELECT id FROM "{table}" WHERE id > :indexed_id AND {fits}
+)
 
 -- many_matches --
-EXISTS (
-    SELECT 1 FROM "nanobrain_search_{table}" AS search
-    WHERE "nanobrain_search_{table}" MATCH :match AND search.rowid = "{table}".id
+(
+    EXISTS (
+        SELECT 1 FROM "nanobrain_search_{table}" AS search
+        WHERE "nanobrain_search_{table}" MATCH :match AND search.rowid = "{table}".id
+    )
+    OR (id > :indexed_id AND {fits})
 )
 
 -- count_matches --

@@ -20,7 +20,11 @@ from library.infrastructure.interfaces.database.full_text.index_terms import sco
 from library.infrastructure.interfaces.database.full_text.ranking import Ranker, share_with_neighbours
 from library.infrastructure.interfaces.database.full_text.search_query import parse_query
 from library.infrastructure.interfaces.database.full_text.snippet import snippet
-from library.infrastructure.interfaces.database.sqlite.named_sql import for_table, read_named
+from library.infrastructure.interfaces.database.sqlite.named_sql import (
+    fetch_known_row,
+    for_table,
+    read_named,
+)
 from library.infrastructure.interfaces.database.sqlite.rows import COLUMNS, to_result
 
 if TYPE_CHECKING:
@@ -52,7 +56,7 @@ def search(
     highlight: tuple[str, str],
     snippet_characters: int,
 ) -> list[SearchResult]:
-    """Search a table whose index is up to date; see `ConversationStore.search`."""
+    """Search a table; see `ConversationStore.search`."""
     query = parse_query(text)
     if not query.groups:
         return []
@@ -78,7 +82,8 @@ class _Search:
         self._query = query
         self._conversation_id = conversation_id
         self._scope = None if conversation_id is None else scope_mark(conversation_id)
-        self._total = self._count(table)
+        self._last_id, self._indexed_id = fetch_known_row(connection, self._sql["reach"], table)
+        self._total = self._count()
 
     def best(self, limit: int) -> list[tuple[tuple[Any, ...], float]]:
         """Return the best rows with their scores, best first."""
@@ -90,7 +95,7 @@ class _Search:
         }
         frequencies = {term: self._frequency(ids, pool) for term, ids in by_term.items()}
         ranker = Ranker(self._query, frequencies, self._total)
-        rows = self._load(holding_all)
+        rows = self._load(holding_all) | self._not_indexed()
         scored = _score(ranker, rows)
         if sum(each.holds_all for each in scored.values()) < limit:
             more = self._load(_most_telling(by_term, frequencies, pool, without=rows))
@@ -102,10 +107,10 @@ class _Search:
         order = sorted(lifted, key=lambda each: (scored[each].holds_all, lifted[each], each), reverse=True)
         return [(rows[message_id], lifted[message_id]) for message_id in order[:limit]]
 
-    def _count(self, table: str) -> int:
+    def _count(self) -> int:
         """Count the exchanges that are searched, at least about."""
         if self._conversation_id is None:
-            return int(self._connection.execute(self._sql["last_id"], (table,)).get or 0)
+            return int(self._last_id)
         bindings = (self._conversation_id, _COUNTED_CONVERSATION)
         return int(self._connection.execute(self._sql["count_conversation"], bindings).get)
 
@@ -131,6 +136,15 @@ class _Search:
         rows = self._connection.execute(self._sql["rows"], (json.dumps(list(message_ids)),))
         wanted = self._conversation_id
         return {row[0]: row for row in rows if wanted is None or row[1] == wanted}
+
+    def _not_indexed(self) -> RowById:
+        """Read what was saved since the index was last brought up to date: all of it is looked at."""
+        if self._indexed_id >= self._last_id:
+            return {}
+        name = "not_indexed" if self._conversation_id is None else "not_indexed_of_conversation"
+        bindings = {"indexed_id": self._indexed_id, "conversation_id": self._conversation_id}
+        rows: list[Any] = self._connection.execute(self._sql[name], bindings).fetchall()
+        return {row[0]: row for row in rows}
 
     def _neighbours(self, rows: RowById, scored: Mapping[int, Scored]) -> dict[int, list[tuple[int, int]]]:
         """Find what lies around each exchange in its conversation, where there is more than one of it."""

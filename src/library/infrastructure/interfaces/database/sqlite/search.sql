@@ -2,8 +2,14 @@
 SELECT rowid FROM "nanobrain_search_{table}" WHERE "nanobrain_search_{table}" MATCH ?
 ORDER BY rowid DESC LIMIT ?
 
--- last_id --
-SELECT last_id FROM nanobrain_tables WHERE name = ?
+-- reach --
+SELECT last_id, indexed_id FROM nanobrain_tables WHERE name = ?
+
+-- not_indexed --
+SELECT {columns} FROM "{table}" WHERE id > :indexed_id
+
+-- not_indexed_of_conversation --
+SELECT {columns} FROM "{table}" WHERE id > :indexed_id AND +conversation_id = :conversation_id
 
 -- count_conversation --
 SELECT count(*) FROM (SELECT 1 FROM "{table}" WHERE conversation_id = ? LIMIT ?)

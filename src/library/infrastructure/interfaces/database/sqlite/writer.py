@@ -166,21 +166,27 @@ class Writer:
 
     def _work(self) -> None:
         ended = False
+        idle_s = _IDLE_S
         while not ended:
-            batch, ended = self._next_batch()
+            batch, ended = self._next_batch(idle_s)
+            idle_s = _IDLE_S
             if batch:
                 self._do(batch)
                 self._do_upkeep(lambda each: each.is_due())
             elif not ended:
                 self._do_upkeep(lambda each: each.is_pending())
+                idle_s = 0.0
             self._checkpoint_if_due()
         self._close_connection()
 
-    def _next_batch(self) -> tuple[list[Job], bool]:
-        """Wait for a job, and take all others that wait; also tell whether this is the end."""
-        waiting = any(upkeep.is_pending() for upkeep in self._upkeep)
+    def _next_batch(self, idle_s: float) -> tuple[list[Job], bool]:
+        """Wait for a job, and take all others that wait; also tell whether this is the end.
+
+        Where there is upkeep to be done, the wait ends without a job after `idle_s` seconds.
+        """
+        is_pending = any(upkeep.is_pending() for upkeep in self._upkeep)
         try:
-            first = self._queue.get(timeout=_IDLE_S if waiting else None)
+            first = self._queue.get(timeout=idle_s if is_pending else None)
         except queue.Empty:
             return [], False
         if first is None:
@@ -326,6 +332,8 @@ class Writer:
             return
         try:
             pages, copied = self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+        except apsw.BusyError:  # another process is at it
+            pages, copied = self._log_pages, 0
         except apsw.Error as error:
             logger.warning("cannot checkpoint %s, and will try again: %s", self._path, error)
             pages, copied = self._log_pages, 0
