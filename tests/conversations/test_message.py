@@ -244,7 +244,7 @@ def test_search_result_is_an_exchange():
 
 def test_summary_cannot_be_changed():
     """A summary is a value."""
-    summary = ConversationSummary("c", 2, NOON, NOON, "hello")
+    summary = ConversationSummary("c", 2, NOON, NOON, "hello", 7)
     with pytest.raises(dataclasses.FrozenInstanceError):
         summary.message_count = 3  # type: ignore[misc]
     assert summary == pickle.loads(pickle.dumps(summary))

@@ -5,7 +5,7 @@ and not from within a store. It stays mutable, as people expect of a plain datac
 again before it saves. Rows that come out of a store were checked when they went in, and skip the checks.
 """
 
-from __future__ import annotations
+# Annotations are not postponed: they shall resolve under the public path that the classes are known by.
 
 import math
 from dataclasses import dataclass, field

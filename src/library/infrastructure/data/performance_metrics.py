@@ -5,10 +5,10 @@ from 0, the percentile `p` lies at rank `p / 100 * (n - 1)`. NumPy does so by de
 `percentile_cont` of the SQL standard: numbers from here can be compared with numbers from there.
 """
 
-from __future__ import annotations
+# Annotations are not postponed: they shall resolve under the public path that the classes are known by.
 
 from dataclasses import dataclass
-from datetime import date  # noqa: TC003 - pydantic and web frameworks read annotations at run time
+from datetime import date
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
