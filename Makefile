@@ -16,13 +16,16 @@ STALE := $(shell test "$$(cat $(VENV)/.root 2>/dev/null)" = "$$(pwd -P)" && $(VP
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help run test lint docs bench build clean FORCE
+.PHONY: help run workflow test lint docs bench build clean FORCE
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' Makefile
-	@echo "PYTHON=/path/to/python chooses the interpreter that .venv is made with; ARGS=... is passed on by run, test and docs."
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+	@echo "PYTHON=/path/to/python chooses the interpreter that .venv is made with; ARGS=... is passed on by run, workflow, test and docs."
 
-run: $(VENV)/.ready-example ## run the example: a conversation workflow on data units
+run: $(VENV)/.ready-example ## run the example: save real conversations, search them, see branches and response times
+	@$(VPY) examples/library/data/conversation_history.py $(ARGS)
+
+workflow: $(VENV)/.ready-example ## run the other example: the same conversations through a workflow on data units, live
 	@$(VPY) examples/library/data/conversation_workflow.py $(ARGS)
 
 test: $(VENV)/.ready-dev ## run all tests, the code in README and docs among them

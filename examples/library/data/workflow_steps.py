@@ -10,12 +10,13 @@ from dataclasses import dataclass
 from itertools import groupby, islice
 from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
 from core.step import Step, StepConfig
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from datetime import datetime
     from pathlib import Path
 
     from library.infrastructure.data import (
@@ -48,6 +49,8 @@ class RecordedExchange(BaseModel):
 
     user_input: str
     agent_response: str
+    timestamp: AwareDatetime | None = None
+    """When, where the original says so."""
 
 
 class Conversation(BaseModel):
@@ -73,6 +76,8 @@ class Exchange:
     """The place in its conversation, from 1 up."""
     user_input: str
     agent_response: str
+    timestamp: datetime | None = None
+    """When, where the original says so."""
 
     @property
     def log_line(self) -> str:
@@ -110,6 +115,7 @@ class ReadConversations(Step):
                         turn=turn,
                         user_input=exchange.user_input,
                         agent_response=exchange.agent_response,
+                        timestamp=exchange.timestamp,
                     )
                 )
         if not exchanges:

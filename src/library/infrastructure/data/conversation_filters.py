@@ -26,7 +26,7 @@ class Filters:
     until: datetime | None = None
     """Where timestamps end, in UTC; itself excluded."""
     texts: tuple[str, ...] = ()
-    """Each of them is found."""
+    """Searches, each of which finds the exchange with all that it asks for."""
     min_response_time_ms: float | None = None
     """The shortest response time, itself included."""
     max_response_time_ms: float | None = None

@@ -54,7 +54,8 @@ class ConversationHistoryUnit(DataUnitBase):
     """Keeps conversations in a database: saved for good when the call returns, and searchable.
 
     As a data unit, its value is the exchange that was saved last, as that of a stream is the last message:
-    `set` saves one more, `get` gives the newest, `watch` waits for the next, `clear` erases all.
+    `set` saves one more, or a list of them, `get` gives the newest, `watch` waits for the next, `clear`
+    erases all.
 
     Any number of units, tasks, threads and processes may use one table. Saves that are asked for at the same
     time share one transaction. What a call returned for is on the disk, and survives power loss.

@@ -101,7 +101,12 @@ class ConversationQuery:
         return self._between(self._filters.since, _end("until", until), "until")
 
     def contains_text(self, text: str) -> Self:
-        """Ask for exchanges in which the user or the agent said this; of several calls, all must hold."""
+        """Ask for exchanges that hold all that a search for `text` asks for, in whatever order.
+
+        The text is read as a search is: words, in any inflection, of the user or the agent; `"a phrase"`;
+        `-word`; `word*`; `OR`. A text without a word or a symbol to look for finds nothing. Of several calls,
+        all must hold.
+        """
         with _option("text"):
             checked = check_text("text", text)
         if not checked.strip():

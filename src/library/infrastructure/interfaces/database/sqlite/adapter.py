@@ -69,7 +69,7 @@ class SQLiteAdapter(DatabaseAdapter):
         """
         super().__init__()
         self._engine: Engine | None = None
-        self.path = MEMORY if path == MEMORY else resolve_path(path)
+        self.path = MEMORY if str(path) == MEMORY else resolve_path(path)
         """The file: an absolute path, links followed; or `":memory:"`."""
         if synchronous not in ("full", "normal"):
             message = f"synchronous must be 'full' or 'normal', not {synchronous!r}"
@@ -219,7 +219,8 @@ class SQLiteAdapter(DatabaseAdapter):
 
 
 def _size(path: str) -> int:
-    return os.path.getsize(path)
+    """Count the bytes of a database on the disk, its log included."""
+    return sum(os.path.getsize(file) for file in (path, f"{path}-wal") if os.path.exists(file))
 
 
 def _close(engine: Engine) -> None:

@@ -171,7 +171,7 @@ class Changes:
         """Refuse a parent of another conversation, and one that descends from the exchange itself."""
         parent_id: Any = row.parent_id
         self._check_parent(parent_id, self._conversation_of(connection, parent_id), row.conversation_id)
-        path = connection.execute(self._sql["thread"], (parent_id,))
+        path = fetch_rows(connection, self._sql["thread"], parent_id)
         if any(ancestor[0] == row.id for ancestor in path):
             message = f"parent_id {parent_id} cannot be used for {row.id}: it is that exchange, or follows it"
             raise InvalidValueError(message)
@@ -237,7 +237,7 @@ class Changes:
             raise InvalidOptionError(message, option="new_id")
         has_parents = connection.execute(self._sql["has_parents"], (conversation_id,)).get
         select, bindings = ("thread", (at,)) if has_parents else ("leading_to", (conversation_id, *place))
-        rows = [Row(*row) for row in connection.execute(self._sql[select], bindings)]
+        rows = [Row(*row) for row in fetch_rows(connection, self._sql[select], *bindings)]
         last_id = self._counters(connection)[0]
         new_ids = {row.id: last_id + number for number, row in enumerate(rows, 1)}
         copies = [

@@ -9,7 +9,7 @@ would have to look at more than a few hundred of them one by one.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import apsw
 
@@ -91,14 +91,13 @@ class SearchIndex:
         last_id, indexed_id = fetch_known_row(connection, self._sql["reach"], self._table)
         rows: list[TextRow] = []
         characters = 0
-        for row in connection.execute(self._sql["next_rows"], (indexed_id, _PART_ROWS)):
+        cursor: Any = connection.execute(self._sql["next_rows"], (indexed_id, _PART_ROWS))
+        while characters <= _PART_CHARACTERS and (row := cursor.fetchone()):
             rows.append(row)
             characters += len(row[2]) + len(row[3])
-            if characters > _PART_CHARACTERS:
-                break
-        else:
-            if len(rows) < _PART_ROWS:
-                indexed_id = last_id
+        cursor.close(force=True)
+        if characters <= _PART_CHARACTERS and len(rows) < _PART_ROWS:
+            indexed_id = last_id
         if rows:
             self.add(connection, rows)
             indexed_id = max(indexed_id, rows[-1][0])

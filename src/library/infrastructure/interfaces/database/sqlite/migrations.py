@@ -6,6 +6,7 @@ lock, by whichever process comes first. What is newer than this code is refused,
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Final
 
 from library.infrastructure.data.errors import InvalidOptionError, NewerSchemaError
@@ -78,8 +79,8 @@ def _migrate_table(connection: apsw.Connection, path: str, kind: str, table: str
                 option="table_name",
             )
         _apply(connection, steps, table)
-        insert = "INSERT INTO nanobrain_tables (name, kind, schema_version) VALUES (?, ?, ?)"
-        connection.execute(insert, (table, kind, len(steps)))
+        insert = "INSERT INTO nanobrain_tables (name, kind, schema_version, changed_at) VALUES (?, ?, ?, ?)"
+        connection.execute(insert, (table, kind, len(steps), time.time_ns() // 1000))
         return
     if found[0] != kind:
         message = f"the table {table!r} of {path} keeps {found[0]}, not {kind}: choose another table_name"
