@@ -25,11 +25,11 @@ from library.infrastructure.data.errors import (
     VersionConflictError,
 )
 from library.infrastructure.data.option_checks import check_whole_number
-from library.infrastructure.data.storage import DatabaseAdapter, StaleVersion, default_adapter
+from library.infrastructure.data.storage import DatabaseAdapter, Saved, StaleVersion, default_adapter
 from library.infrastructure.data.utc_time import to_microseconds, to_utc
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 
     from library.infrastructure.data.conversation_message import SearchResult
     from library.infrastructure.data.performance_metrics import PerformanceMetrics
@@ -53,9 +53,13 @@ _SUMMARY_CURSOR = re.compile(r"(-?\d{1,18})\.(\d{1,16})", re.ASCII)
 class ConversationHistoryUnit(DataUnitBase):
     """Keeps conversations in a database: saved for good when the call returns, and searchable.
 
-    As a data unit, its value is the exchange that was saved last, as that of a stream is the last message:
+    As a data unit, its value is the newest exchange, the one with the greatest `message_id`:
     `set` saves one more, or a list of them, `get` gives the newest, `watch` waits for the next, `clear`
     erases all.
+
+    `update(fn)` takes turns with the updates of all units on the table in this process. When anything is
+    saved between the reading and the writing, by whomever, it raises `VersionConflictError`, and nothing is
+    saved: call it again.
 
     Any number of units, tasks, threads and processes may use one table. Saves that are asked for at the same
     time share one transaction. What a call returned for is on the disk, and survives power loss.
@@ -91,6 +95,7 @@ class ConversationHistoryUnit(DataUnitBase):
         self._state = (0, 0)
         self._writes = 0
         self._poll_interval_s = WATCH_INTERVAL_S
+        self._mutex = self._store.mutex
 
     @property
     def database_adapter(self) -> DatabaseAdapter:
@@ -115,7 +120,8 @@ class ConversationHistoryUnit(DataUnitBase):
             StorageError: the database failed; the exchange was not saved.
 
         """
-        return (await self._save([_checked(message)]))[0]
+        self._check_usable()
+        return (await self._save([_checked(message)])).ids[0]
 
     async def save_messages_batch(self, messages: Iterable[ConversationMessage]) -> list[int]:
         """Save exchanges in one transaction: all of them, or none.
@@ -127,16 +133,17 @@ class ConversationHistoryUnit(DataUnitBase):
             InvalidValueError, DuplicateMessageError, StorageError: as `save_message`.
 
         """
-        return await self._save([_checked(message) for message in messages])
+        self._check_usable()
+        return (await self._save([_checked(message) for message in messages])).ids
 
-    async def _save(self, messages: list[ConversationMessage], if_version: int | None = None) -> list[int]:
+    async def _save(self, messages: list[ConversationMessage], if_version: int | None = None) -> Saved:
         self._check_open()
         if not messages:
-            return []
+            return Saved([], self._state[0])
         saved = await self._store.save(messages, if_version)
         self._writes += len(saved.ids)
         self._learn(saved.version)
-        return saved.ids
+        return saved
 
     @overload
     async def update_message(self, message: ConversationMessage) -> ConversationMessage: ...
@@ -158,7 +165,7 @@ class ConversationHistoryUnit(DataUnitBase):
             InvalidValueError: a value cannot be held.
 
         """
-        self._check_open()
+        self._check_usable()
         if isinstance(message, ConversationMessage):
             if message.message_id is None or changes:
                 text = "give update_message an exchange with its message_id, or a message_id and fields"
@@ -191,7 +198,7 @@ class ConversationHistoryUnit(DataUnitBase):
             InvalidOptionError: there is a conversation `new_id` already.
 
         """
-        self._check_open()
+        self._check_usable()
         conversation_id = check_conversation_id("conversation_id", conversation_id)
         new_id = (
             f"fork-{secrets.token_hex(16)}" if new_id is None else check_conversation_id("new_id", new_id)
@@ -209,7 +216,7 @@ class ConversationHistoryUnit(DataUnitBase):
             Whether there was one.
 
         """
-        self._check_open()
+        self._check_usable()
         was_there = await self._store.delete(check_message_id("message_id", message_id))
         await self._note_change()
         return was_there
@@ -221,7 +228,7 @@ class ConversationHistoryUnit(DataUnitBase):
             How many exchanges it had.
 
         """
-        self._check_open()
+        self._check_usable()
         erased = await self._store.delete_conversation(
             check_conversation_id("conversation_id", conversation_id)
         )
@@ -238,8 +245,12 @@ class ConversationHistoryUnit(DataUnitBase):
             How many exchanges were erased.
 
         """
-        self._check_open()
-        moment = datetime.now(UTC) - older_than if isinstance(older_than, timedelta) else older_than
+        self._check_usable()
+        try:
+            moment = datetime.now(UTC) - older_than if isinstance(older_than, timedelta) else older_than
+        except OverflowError as error:
+            message = f"older_than lies outside the years 1 to 9999: {older_than}"
+            raise InvalidValueError(message) from error
         erased = await self._store.purge(to_utc(moment, "older_than"))
         await self._note_change()
         return erased
@@ -253,7 +264,7 @@ class ConversationHistoryUnit(DataUnitBase):
             MessageNotFoundError: there is none with this id.
 
         """
-        self._check_open()
+        self._check_usable()
         self._reads += 1
         return await self._store.get(check_message_id("message_id", message_id))
 
@@ -272,7 +283,7 @@ class ConversationHistoryUnit(DataUnitBase):
             MessageNotFoundError: `before` is not in this conversation.
 
         """
-        self._check_open()
+        self._check_usable()
         conversation_id = check_conversation_id("conversation_id", conversation_id)
         if limit is not None:
             check_whole_number("limit", limit, 1, 1 << 62)
@@ -308,7 +319,7 @@ class ConversationHistoryUnit(DataUnitBase):
             Exchanges with `score` and `snippet`; none if `query` holds nothing to be searched for.
 
         """
-        self._check_open()
+        self._check_usable()
         if not isinstance(query, str):
             message = f"query must be text, not {type(query).__name__}"
             raise InvalidOptionError(message, option="query")
@@ -325,7 +336,7 @@ class ConversationHistoryUnit(DataUnitBase):
 
     async def query_conversations(self, query: ConversationQuery) -> list[ConversationMessage]:
         """Return the exchanges that a query asks for, in its order; all of them, if it has no limit."""
-        self._check_open()
+        self._check_usable()
         self._reads += 1
         return await self._store.query(_checked_query(query))
 
@@ -338,7 +349,7 @@ class ConversationHistoryUnit(DataUnitBase):
             query: which ones, and in which order; default: all, oldest first.
 
         """
-        self._check_open()
+        self._check_usable()
         self._reads += 1
         return self._store.stream(ConversationQuery() if query is None else _checked_query(query))
 
@@ -355,7 +366,7 @@ class ConversationHistoryUnit(DataUnitBase):
             InvalidOptionError: `after` is neither.
 
         """
-        self._check_open()
+        self._check_usable()
         if limit is not None:
             check_whole_number("limit", limit, 1, 1 << 62)
         self._reads += 1
@@ -368,7 +379,7 @@ class ConversationHistoryUnit(DataUnitBase):
             MessageNotFoundError: there is no exchange with this id.
 
         """
-        self._check_open()
+        self._check_usable()
         self._reads += 1
         return await self._store.thread(check_message_id("message_id", message_id))
 
@@ -398,7 +409,7 @@ class ConversationHistoryUnit(DataUnitBase):
             MessageNotFoundError: `at` is not in this conversation.
 
         """
-        self._check_open()
+        self._check_usable()
         budget = ContextBudget(max_messages, max_characters)
         conversation_id = check_conversation_id("conversation_id", conversation_id)
         self._reads += 1
@@ -411,11 +422,12 @@ class ConversationHistoryUnit(DataUnitBase):
                 if not budget.take(exchange):
                     break
             return budget.messages()
-        before: int | None = None
-        while page := await self._store.history(conversation_id, _CONTEXT_PAGE, before):
-            if not all(budget.take(message) for message in reversed(page)):
+        newest_first = ConversationQuery().conversation_id(conversation_id).order_by(descending=True)
+        query = newest_first.limit(_CONTEXT_PAGE)
+        while page := await self._store.query(query):
+            if not all(map(budget.take, page)):
                 break
-            before = page[0].message_id
+            query = query.after(page[-1])
         return budget.messages()
 
     async def get_performance_metrics(
@@ -428,7 +440,7 @@ class ConversationHistoryUnit(DataUnitBase):
             since: of exchanges from then on only.
 
         """
-        self._check_open()
+        self._check_usable()
         if conversation_id is not None:
             check_conversation_id("conversation_id", conversation_id)
         self._reads += 1
@@ -465,18 +477,29 @@ class ConversationHistoryUnit(DataUnitBase):
             await self._note_change()
         else:
             try:
-                await self._save(kept if isinstance(kept, list) else [kept], if_version)
+                return (await self._save(kept if isinstance(kept, list) else [kept], if_version)).version
             except StaleVersion:
-                raise VersionConflictError.between(self.name, if_version or 0, await self.entry()) from None
+                current = self._entry_of(await self._read())
+                raise VersionConflictError.between(self.name, if_version or 0, current) from None
         return self._state[0]
 
     async def _write_held(self, kept: Any) -> None:
         await self._write(kept, None)
 
+    async def _update_held(self, fn: Callable[[Any], Any | Awaitable[Any]]) -> Any:
+        """Save what `fn` makes of the newest exchange; it is not run again when another save comes between."""
+        state = await self._read()
+        result = fn(None if state.kept is EMPTY else state.kept)
+        if hasattr(result, "__await__"):
+            result = await result
+        admitted = self._admit(result)
+        await self._write(admitted, state.version)
+        return admitted
+
     def _admit(self, value: Any) -> Any:
         if isinstance(value, list | tuple) and value:
             return [_checked(message) for message in value]
-        return value if value is EMPTY else _checked(value)
+        return _checked(value)
 
     def _hand_out(self, kept: Any) -> Any:
         return kept

@@ -20,6 +20,9 @@ MAX_ID_LENGTH: Final = 1_000
 MAX_MESSAGE_ID: Final = 2**53 - 1
 """The largest `message_id`: the largest whole number that every reader of JSON keeps exactly."""
 
+MAX_MILLISECONDS: Final = 1e15
+"""The longest response time, some 30,000 years: sums of any number of them are finite."""
+
 _Message = TypeVar("_Message", bound="ConversationMessage")
 _new: Final = object.__new__
 
@@ -42,7 +45,7 @@ class ConversationMessage:
     timestamp: datetime
     """When; in UTC once it is checked. A naive `datetime` is taken as local time."""
     response_time_ms: float
-    """How long the agent took, in milliseconds: finite, and not negative."""
+    """How long the agent took, in milliseconds: from 0 to 1e15."""
     message_id: int | None = None
     """The number of the exchange in its store, which gives it one where it is `None`; from 1 up."""
     metadata: dict[str, Any] = field(default_factory=dict)
@@ -78,7 +81,7 @@ class ConversationMessage:
         if not (type(value) is datetime and value.tzinfo is UTC):
             self.timestamp = to_utc(value, "timestamp")
         value = self.response_time_ms
-        if not (type(value) is float and 0.0 < value < math.inf):
+        if not (type(value) is float and 0.0 < value <= MAX_MILLISECONDS):
             self.response_time_ms = check_milliseconds("response_time_ms", value)
         if self.message_id is not None:
             self.message_id = check_message_id("message_id", self.message_id)
@@ -235,9 +238,10 @@ def check_milliseconds(name: str, value: Any) -> float:
         milliseconds = float(value)
     except OverflowError:
         milliseconds = math.inf
-    if not 0.0 <= milliseconds < math.inf:
+    if not 0.0 <= milliseconds <= MAX_MILLISECONDS:
         kind = type(value).__name__
-        raise InvalidValueError(f"{name} must be finite and not negative, not the {kind} {milliseconds}")
+        message = f"{name} must be from 0 to {MAX_MILLISECONDS:g}, not the {kind} {milliseconds}"
+        raise InvalidValueError(message)
     return milliseconds + 0.0  # which makes of -0.0 what it equals
 
 

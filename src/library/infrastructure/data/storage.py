@@ -234,6 +234,11 @@ class ConversationStore(ABC):
 
     """
 
+    def __init__(self) -> None:
+        """Prepare."""
+        self.mutex = HandoffMutex()
+        """Held by the units on this table while they open, close and update."""
+
     @abstractmethod
     async def open(self) -> None:
         """Make the table, or bring it to this version's schema; called once the adapter is open.
@@ -402,7 +407,7 @@ class ConversationStore(ABC):
 
     @abstractmethod
     async def latest(self) -> tuple[ConversationMessage | None, int, int]:
-        """Return the exchange that was stored last, with the `state` of the same moment."""
+        """Return the exchange with the greatest id, with the `state` of the same moment."""
 
 
 _adapters: weakref.WeakValueDictionary[str, DatabaseAdapter] = weakref.WeakValueDictionary()

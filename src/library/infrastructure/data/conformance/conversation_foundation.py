@@ -123,6 +123,13 @@ def exchange(
     )
 
 
+async def crowd(unit: ConversationHistoryUnit, size: int) -> None:
+    """Save exchanges that nobody looks for: a database may index many in other ways than few."""
+    await unit.save_messages_batch(
+        [exchange(f"filler {number}", "nothing else", conversation_id="crowd") for number in range(size)]
+    )
+
+
 def ids_of(messages: Sequence[ConversationMessage]) -> list[int | None]:
     """Return the ids of exchanges, in order."""
     return [message.message_id for message in messages]
@@ -148,6 +155,8 @@ def facts(message: ConversationMessage) -> tuple[Any, ...]:
     )
 
 
+CROWDS = (0, 1500)
+"""Sizes of crowds, for tests of what is found by its text."""
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]))
 MOMENTS = st.datetimes() | st.datetimes(timezones=st.just(UTC))
 JSON = st.recursive(

@@ -6,10 +6,12 @@ import inspect
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from enum import Flag, auto
-from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-from library.infrastructure.data import DatabaseAdapter
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from library.infrastructure.data import DatabaseAdapter
 
 TestT = TypeVar("TestT", bound=Callable[..., object])
 
@@ -36,8 +38,8 @@ class DatabaseKind:
     name: str
     """Names the tests."""
     make: Callable[[Path], Awaitable[DatabaseAdapter]] = field(repr=False)
-    """Makes an adapter that is not open yet. Its database is the place's own, a folder that is empty at first;
-    adapters made for one place are about the same database, if the kind is durable or shared."""
+    """Makes an adapter that is not open yet. Its database is that of the place, a folder that is empty at
+    first: adapters made for one place are about one database, if the kind is durable or shared."""
     url: Callable[[Path], str] = field(repr=False)
     """Returns the URL of the place's database, passwords included."""
     can: DatabaseAbility = DatabaseAbility.NONE

@@ -75,7 +75,7 @@ MOMENTS_AT_THE_EDGE = (
 )
 
 
-def buildable(fields: dict[str, Any]) -> bool:
+def is_buildable(fields: dict[str, Any]) -> bool:
     """Tell whether the moment is one in UTC too."""
     try:
         ConversationMessage(**fields)
@@ -84,20 +84,15 @@ def buildable(fields: dict[str, Any]) -> bool:
     return True
 
 
-EXCHANGES = (
-    st.fixed_dictionaries(
-        {
-            "conversation_id": TEXTS.filter(bool),
-            "user_input": TEXTS,
-            "agent_response": TEXTS,
-            "timestamp": MOMENTS,
-            "response_time_ms": st.floats(0, allow_nan=False, allow_infinity=False) | st.integers(0, 2**60),
-            "metadata": METADATA,
-        }
-    )
-    .filter(buildable)
-    .map(lambda fields: ConversationMessage(**fields))
-)
+FIELDS: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries({
+    "conversation_id": TEXTS.filter(bool),
+    "user_input": TEXTS,
+    "agent_response": TEXTS,
+    "timestamp": MOMENTS,
+    "response_time_ms": st.floats(0, allow_nan=False, allow_infinity=False) | st.integers(0, 2**60),
+    "metadata": METADATA,
+})  # fmt: skip
+EXCHANGES = FIELDS.filter(is_buildable).map(lambda fields: ConversationMessage(**fields))
 
 
 class ReadingContract(ConversationFoundation):
@@ -236,7 +231,7 @@ class ReadingContract(ConversationFoundation):
     async def test_pages_of_a_history(
         self, unit: ConversationHistoryUnit, times: list[int], size: int
     ) -> None:
-        """Oldest first, equal times by id; pages joined are the whole, each the latest before the next one."""
+        """Oldest first, equal times by id; pages joined are the whole, each what comes before the next."""
         await unit.clear()
         messages = [exchange(f"{number}", at=at) for number, at in enumerate(times)]
         ids = await unit.save_messages_batch(messages)
@@ -272,10 +267,10 @@ class ReadingContract(ConversationFoundation):
     async def test_limits_that_are_none(self, unit: ConversationHistoryUnit, limit: Any) -> None:
         """Are refused by every call that takes one."""
         for call in (
-            unit.get_conversation_history("c", limit),
-            unit.list_conversations(limit),
-            unit.search_conversations("c", limit),
+            lambda: unit.get_conversation_history("c", limit),
+            lambda: unit.list_conversations(limit),
+            lambda: unit.search_conversations("c", limit),
         ):
             with pytest.raises(InvalidOptionError) as caught:
-                await call
+                await call()
             assert "limit" == caught.value.option

@@ -34,7 +34,7 @@ def spoiled(**fields: Any) -> Any:
     return message
 
 
-REFUSED = {
+REFUSED: dict[str, dict[str, Any]] = {
     "surrogate": {"user_input": "\ud800"},
     "surrogate in the response": {"agent_response": "a\udfff"},
     "no text": {"user_input": None},
@@ -54,7 +54,7 @@ REFUSED = {
     "surrogate in metadata": {"metadata": {"a": "\ud800"}},
     "surrogate in a key": {"metadata": {"\ud800": 1}},
     "missing parent": {"parent_id": 12_345},
-    "own parent": {"message_id": 77, "parent_id": 77},
+    "own parent": {"message_id": 7777, "parent_id": 7777},
 }
 
 
@@ -187,7 +187,11 @@ class SavingContract(ConversationFoundation):
     async def test_of_many_saves_at_once_only_the_bad_ones_fail(self, unit: ConversationHistoryUnit) -> None:
         """Saves that share a transaction do not share an error."""
         taken = await unit.save_message(exchange("taken"))
-        bad = {7: {"message_id": taken}, 30: {"parent_id": 999_999}, 63: {"message_id": taken}}
+        bad: dict[int, dict[str, Any]] = {
+            7: {"message_id": taken},
+            30: {"parent_id": 999_999},
+            63: {"message_id": taken},
+        }
         messages = [exchange(str(number), at=number, **bad.get(number, {})) for number in range(64)]
 
         results = await asyncio.gather(*map(unit.save_message, messages), return_exceptions=True)
@@ -202,7 +206,7 @@ class SavingContract(ConversationFoundation):
         good = {each: str(number) for number, each in enumerate(results) if isinstance(each, int)}
         assert {taken: "taken", **good} == saved
 
-    async def test_a_condition_on_the_version(self, store: ConversationStore) -> None:
+    async def test_a_save_on_condition(self, store: ConversationStore) -> None:
         """`if_version` saves only if nothing was changed in between; of many at once, one succeeds."""
         saved = await store.save([exchange()])
         assert saved.version == (await store.state())[0]

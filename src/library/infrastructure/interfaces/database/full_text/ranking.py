@@ -76,6 +76,7 @@ class Ranker:
         terms: dict[Term, int] = {}
         for term in (*query.terms, *query.hints, *query.stop_words, *query.excluded):
             terms.setdefault(term, len(terms))
+        self._telling = {term: terms[term] for term in (*query.terms, *query.hints)}
         self._weights = [_rarity(document_frequencies.get(term, 0), total) for term in terms]
         self._groups = [[terms[term] for term in group] for group in query.groups]
         self._hints = [terms[term] for term in query.hints]
@@ -103,8 +104,17 @@ class Ranker:
             or any(loose is not None for _, _, loose in self._literals)
         )
 
+    def held_terms(self, user_input: str, agent_response: str) -> list[Term]:
+        """List the telling terms and hints that one exchange holds, in any form."""
+        counts, _ = self._count(user_input, agent_response)
+        return [term for term, place in self._telling.items() if counts[place]]
+
     def score(self, user_input: str, agent_response: str) -> Scored:
         """Score one exchange."""
+        return self._weigh(*self._count(user_input, agent_response))
+
+    def _count(self, user_input: str, agent_response: str) -> tuple[list[float], int]:
+        """Count how often one exchange holds each term, and its characters."""
         folded = fold(f"{user_input}{BARRIER}{agent_response}")
         text = spaced(folded) if self._reads_words else ""
         counts = [0.0] * len(self._weights)
@@ -122,7 +132,7 @@ class Ranker:
         for place, marks in self._marks:
             if counts[place] and not marks <= marked_words(folded).union(folded):
                 counts[place] = 0.0
-        return self._weigh(counts, len(folded))
+        return counts, len(folded)
 
     def _weigh(self, counts: list[float], characters: int) -> Scored:
         if any(counts[place] for place in self._excluded):

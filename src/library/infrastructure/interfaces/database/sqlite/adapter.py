@@ -120,7 +120,10 @@ class SQLiteAdapter(DatabaseAdapter):
     async def check(self) -> list[str]:
         """Look for damage, in the full-text index too; see `DatabaseAdapter.check`."""
         engine = self.engine
-        problems: list[str] = await engine.read(_check_file)
+        if self.path == MEMORY:
+            problems = await engine.read(_check_file)
+        else:
+            problems = await run_in_worker(self._check_afresh)
         if not problems:
             for store in await self._all_stores():
                 problems += await store.check_index()
@@ -183,15 +186,18 @@ class SQLiteAdapter(DatabaseAdapter):
     async def _open(self) -> None:
         if self.path != MEMORY:
             check_place(self.path)
-        engine = await run_in_worker(
-            open_engine, self.path, self._synchronous, self.busy_timeout_s, self._readers
-        )
+        opened: list[Engine] = []
         try:
-            await engine.read(check_database, self.path)
+            await run_in_worker(self._open_engine, opened)
+            await opened[0].read(check_database, self.path)
         except BaseException:
-            await run_in_worker(_close, engine)
+            for engine in opened:  # also where the caller was cancelled meanwhile
+                engine.close()
             raise
-        self._engine = engine
+        self._engine = opened[0]
+
+    def _open_engine(self, opened: list[Engine]) -> None:
+        opened.append(open_engine(self.path, self._synchronous, self.busy_timeout_s, self._readers))
 
     async def _close(self) -> None:
         engine, self._engine = self._engine, None
@@ -206,6 +212,17 @@ class SQLiteAdapter(DatabaseAdapter):
     async def _all_stores(self) -> list[SQLiteConversationStore]:
         names: list[str] = await self.engine.read(_table_names)
         return [self.conversations(name) for name in names]
+
+    def _check_afresh(self) -> list[str]:
+        """Check with a connection that remembers nothing: FTS5 takes what one remembers for damage."""
+        try:
+            connection = open_reader(self.path, self.busy_timeout_s)
+            try:
+                return _check_file(connection)
+            finally:
+                connection.close()
+        except apsw.Error as error:
+            raise translate(error, "check", self.path) from error
 
     def _back_up(self, temporary: str, target: str) -> None:
         try:

@@ -68,6 +68,7 @@ class Changes:
     def save(self, connection: apsw.Connection, orders: Sequence[SaveOrder]) -> list[Saved]:
         """Store new exchanges."""
         last_id, indexed_id, changes = self._counters(connection)
+        last_id = max(last_id, *(row.id or 0 for order in orders for row in order.rows), 0)
         rows: list[Row] = []
         saved: list[Saved] = []
         taken: set[int | None] = set()
@@ -81,7 +82,6 @@ class Changes:
                     row = given._replace(id=last_id)
                 else:
                     self._check_new(connection, given.id, taken)
-                    last_id = max(last_id, given.id)
                     row = given
                 taken.add(row.id)
                 rows.append(row)
@@ -153,7 +153,7 @@ class Changes:
         for field, value in changes.items():
             setattr(message, field, value)
         row = to_row(message)
-        if row.parent_id is not None and row.parent_id != found[6]:
+        if row.parent_id is not None and (row.parent_id, row.conversation_id) != (found[6], found[1]):
             self._check_new_parent(connection, row)
         if row.conversation_id != found[1]:
             self._check_movable(connection, row)
@@ -178,10 +178,10 @@ class Changes:
 
     def _check_movable(self, connection: apsw.Connection, row: Row) -> None:
         """Refuse to tear an exchange out of its thread."""
-        if row.parent_id is not None or connection.execute(self._sql["children"], (row.id,)).get:
+        if connection.execute(self._sql["children"], (row.id,)).get:
             message = (
                 f"the exchange {row.id} cannot be moved to the conversation {row.conversation_id!r}: "
-                "it is part of a thread"
+                "others name it as their parent"
             )
             raise InvalidValueError(message)
 
@@ -195,13 +195,19 @@ class Changes:
         """Erase whole conversations."""
         return [self._erase(connection, "texts_of_conversation", (each, -1)) for each in conversation_ids]
 
-    def delete_before(self, connection: apsw.Connection, timestamps: Sequence[int]) -> list[int]:
-        """Erase the oldest of what is older, up to 500 exchanges a job."""
-        return [self._erase(connection, "texts_before", (each, _PART_ROWS)) for each in timestamps]
+    def delete_before(self, connection: apsw.Connection, orders: Sequence[tuple[int, int]]) -> list[int]:
+        """Erase the oldest of what is older than a time, up to an id, and up to 500 exchanges a job."""
+        return [self._erase(connection, "texts_before", (*each, _PART_ROWS)) for each in orders]
 
-    def delete_any(self, connection: apsw.Connection, orders: Sequence[None]) -> list[int]:
-        """Erase the first of all exchanges, up to 500 a job."""
-        return [self._erase(connection, "texts_of_all", (_PART_ROWS,)) for _ in orders]
+    def delete_up_to(self, connection: apsw.Connection, last_ids: Sequence[int]) -> list[int]:
+        """Erase the first of all exchanges up to an id, up to 500 a job."""
+        return [self._erase(connection, "texts_of_all", (each, _PART_ROWS)) for each in last_ids]
+
+    def count_change(self, connection: apsw.Connection, orders: Sequence[None]) -> list[int]:
+        """Count one change more, and tell the greatest id."""
+        last_id, indexed_id, changes = self._counters(connection)
+        self._set_counters(connection, last_id, indexed_id, changes + len(orders))
+        return [last_id] * len(orders)
 
     def _erase(self, connection: apsw.Connection, select: str, bindings: tuple[Any, ...]) -> int:
         """Erase what a statement selects, and give the children that remain the nearest parent that does."""
@@ -218,6 +224,7 @@ class Changes:
             for (child,) in connection.execute(self._sql["children"], (message_id,)).fetchall():
                 if child not in parents:
                     connection.execute(self._sql["set_parent"], (_survivor(parents, message_id), child))
+        connection.executemany(self._sql["blank"], [(message_id,) for message_id in parents])
         connection.executemany(self._sql["delete"], [(message_id,) for message_id in parents])
         self._set_counters(connection, last_id, indexed_id, changes + len(rows))
         return len(rows)

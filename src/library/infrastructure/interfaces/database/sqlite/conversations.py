@@ -53,6 +53,7 @@ class SQLiteConversationStore(ConversationStore):
 
     def __init__(self, adapter: SQLiteAdapter, table: str) -> None:
         """Prepare; `table` was checked."""
+        super().__init__()
         self._adapter = adapter
         self._table = table
         self._sql = {name: for_table(statement, table) for name, statement in SQL.items()}
@@ -110,11 +111,17 @@ class SQLiteConversationStore(ConversationStore):
 
     async def purge(self, older_than: datetime) -> int:
         """See `ConversationStore`."""
-        return await self._erase(self._changes.delete_before, to_microseconds(older_than), repeatedly=True)
+        order = (to_microseconds(older_than), await self._last_id())
+        return await self._erase(self._changes.delete_before, order, repeatedly=True)
 
     async def clear(self) -> int:
         """See `ConversationStore`."""
-        return await self._erase(self._changes.delete_any, None, repeatedly=True)
+        last_id = await self._write(self._changes.count_change, None, "clear")
+        return await self._erase(self._changes.delete_up_to, last_id, repeatedly=True)
+
+    async def _last_id(self) -> int:
+        last_id, _, _ = (await self._select("counters", self._table))[0]
+        return int(last_id)
 
     async def _erase(self, run: Any, payload: Any, *, repeatedly: bool = False) -> int:
         """Erase in one job, or in as many as it takes, and then what is left of it in the log."""

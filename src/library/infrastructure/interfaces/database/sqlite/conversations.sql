@@ -30,6 +30,15 @@ SELECT conversation_id FROM "{table}" WHERE id = ?
 -- latest --
 SELECT {columns} FROM "{table}" ORDER BY id DESC LIMIT 1
 
+-- blank --
+-- In place, since nothing gets longer. A row that is only deleted may leave a copy of itself behind, where SQLite
+-- moves the rows of a page to another.
+UPDATE "{table}"
+SET user_input = printf('%*s', octet_length(user_input), ''),
+    agent_response = printf('%*s', octet_length(agent_response), ''),
+    metadata = printf('%*s', octet_length(metadata), '')
+WHERE id = ?
+
 -- delete --
 DELETE FROM "{table}" WHERE id = ?
 
@@ -42,10 +51,11 @@ WHERE conversation_id = ? ORDER BY timestamp, id LIMIT ?
 
 -- texts_before --
 SELECT id, conversation_id, user_input, agent_response, parent_id FROM "{table}"
-WHERE timestamp < ? ORDER BY timestamp, id LIMIT ?
+WHERE timestamp < ? AND id <= ? ORDER BY timestamp, id LIMIT ?
 
 -- texts_of_all --
-SELECT id, conversation_id, user_input, agent_response, parent_id FROM "{table}" ORDER BY id LIMIT ?
+SELECT id, conversation_id, user_input, agent_response, parent_id FROM "{table}"
+WHERE id <= ? ORDER BY id LIMIT ?
 
 -- children --
 SELECT id FROM "{table}" WHERE parent_id = ?

@@ -5,7 +5,7 @@ SELECT last_id, indexed_id FROM nanobrain_tables WHERE name = ?
 SELECT index_version FROM nanobrain_tables WHERE name = ?
 
 -- empty --
-INSERT INTO "nanobrain_search_{table}" ("nanobrain_search_{table}") VALUES ('delete-all')
+INSERT INTO "nanobrain:{table}:search" ("nanobrain:{table}:search") VALUES ('delete-all')
 
 -- begin_version --
 UPDATE nanobrain_tables SET index_version = ?, indexed_id = 0 WHERE name = ?
@@ -17,19 +17,19 @@ UPDATE nanobrain_tables SET indexed_id = ? WHERE name = ?
 SELECT id, conversation_id, user_input, agent_response FROM "{table}" WHERE id > ? ORDER BY id LIMIT ?
 
 -- add --
-INSERT INTO "nanobrain_search_{table}" (rowid, user_input, agent_response, marks)
+INSERT INTO "nanobrain:{table}:search" (rowid, user_input, agent_response, marks)
 
 -- remove --
-INSERT INTO "nanobrain_search_{table}" ("nanobrain_search_{table}", rowid, user_input, agent_response, marks)
+INSERT INTO "nanobrain:{table}:search" ("nanobrain:{table}:search", rowid, user_input, agent_response, marks)
 VALUES ('delete', ?, ?, ?, ?)
 
 -- check --
-INSERT INTO "nanobrain_search_{table}" ("nanobrain_search_{table}") VALUES ('integrity-check')
+INSERT INTO "nanobrain:{table}:search" ("nanobrain:{table}:search") VALUES ('integrity-check')
 
 -- rows_not_indexed --
 SELECT count(*) FROM (
-    SELECT id FROM "{table}" WHERE id <= ? EXCEPT SELECT id FROM "nanobrain_search_{table}_docsize"
+    SELECT id FROM "{table}" WHERE id <= ? EXCEPT SELECT id FROM "nanobrain:{table}:search_docsize"
 )
 
 -- indexed_not_rows --
-SELECT count(*) FROM (SELECT id FROM "nanobrain_search_{table}_docsize" EXCEPT SELECT id FROM "{table}")
+SELECT count(*) FROM (SELECT id FROM "nanobrain:{table}:search_docsize" EXCEPT SELECT id FROM "{table}")

@@ -122,9 +122,8 @@ class Pages:
             conditions.append(_SQL["one_conversation"])
             self._bindings["conversation_id"] = ids[0]
         elif ids is not None:
-            names = [f"conversation_{number}" for number in range(len(ids))]
-            conditions.append(f"conversation_id IN ({', '.join(f':{name}' for name in names)})")
-            self._bindings |= dict(zip(names, ids, strict=True))
+            conditions.append(_SQL["some_conversations"])
+            self._bindings["conversation_ids"] = encode(list(ids), "conversation_ids").decode()
         for number, (path, value) in enumerate(self._filters.metadata):
             conditions.append(_SQL["metadata"].replace("{n}", str(number)))
             key = encode(path[0], "metadata").decode()

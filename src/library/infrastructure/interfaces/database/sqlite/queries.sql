@@ -4,6 +4,9 @@ SELECT {columns} FROM "{table}" WHERE {conditions} ORDER BY {order} LIMIT :page_
 -- one_conversation --
 conversation_id = :conversation_id
 
+-- some_conversations --
+conversation_id IN (SELECT value FROM json_each(:conversation_ids))
+
 -- since --
 timestamp >= :since
 
@@ -27,7 +30,7 @@ SELECT indexed_id FROM nanobrain_tables WHERE name = ?
 
 -- few_matches --
 id IN (
-    SELECT rowid FROM "nanobrain_search_{table}" WHERE "nanobrain_search_{table}" MATCH :match
+    SELECT rowid FROM "nanobrain:{table}:search" WHERE "nanobrain:{table}:search" MATCH :match
     UNION ALL
     SELECT id FROM "{table}" WHERE id > :indexed_id AND {fits}
 )
@@ -35,13 +38,13 @@ id IN (
 -- many_matches --
 (
     EXISTS (
-        SELECT 1 FROM "nanobrain_search_{table}" AS search
-        WHERE "nanobrain_search_{table}" MATCH :match AND search.rowid = "{table}".id
+        SELECT 1 FROM "nanobrain:{table}:search" AS search
+        WHERE "nanobrain:{table}:search" MATCH :match AND search.rowid = "{table}".id
     )
     OR (id > :indexed_id AND {fits})
 )
 
 -- count_matches --
 SELECT count(*) FROM (
-    SELECT 1 FROM "nanobrain_search_{table}" WHERE "nanobrain_search_{table}" MATCH ? LIMIT ?
+    SELECT 1 FROM "nanobrain:{table}:search" WHERE "nanobrain:{table}:search" MATCH ? LIMIT ?
 )

@@ -8,7 +8,7 @@ more, it is over the newest.
 from __future__ import annotations
 
 import json
-from collections import defaultdict
+from collections import Counter, defaultdict
 from typing import TYPE_CHECKING, Any, Final
 
 from library.infrastructure.interfaces.database.full_text.fts5_match import (
@@ -28,7 +28,7 @@ from library.infrastructure.interfaces.database.sqlite.named_sql import (
 from library.infrastructure.interfaces.database.sqlite.rows import COLUMNS, to_result
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     import apsw
 
@@ -93,9 +93,12 @@ class _Search:
             term: self._newest(match_term(self._query, term, self._scope), pool)
             for term in dict.fromkeys((*self._query.terms, *self._query.hints))
         }
-        frequencies = {term: self._frequency(ids, pool) for term, ids in by_term.items()}
+        fresh = self._not_indexed()
+        frequencies = Counter(self._terms_held(fresh))
+        for term, ids in by_term.items():
+            frequencies[term] += self._frequency(ids, pool)
         ranker = Ranker(self._query, frequencies, self._total)
-        rows = self._load(holding_all) | self._not_indexed()
+        rows = self._load(holding_all) | fresh
         scored = _score(ranker, rows)
         if sum(each.holds_all for each in scored.values()) < limit:
             more = self._load(_most_telling(by_term, frequencies, pool, without=rows))
@@ -125,11 +128,11 @@ class _Search:
     def _newest(self, match: str, count: int) -> list[int]:
         return [row[0] for row in self._connection.execute(self._sql["newest"], (match, count))]
 
-    def _frequency(self, newest: Sequence[int], pool: int) -> float:
+    def _frequency(self, newest: Sequence[int], pool: int) -> int:
         """Count how many hold a term; where more do than were looked at, by how close those lie."""
         if len(newest) < pool:
             return len(newest)
-        return min(self._total, len(newest) * self._total / (newest[0] - newest[-1] + 1))
+        return min(self._total, len(newest) * self._total // (newest[0] - newest[-1] + 1))
 
     def _load(self, message_ids: Iterable[int]) -> RowById:
         """Read rows; one of another conversation, whose mark is the same, is left out."""
@@ -145,6 +148,11 @@ class _Search:
         bindings = {"indexed_id": self._indexed_id, "conversation_id": self._conversation_id}
         rows: list[Any] = self._connection.execute(self._sql[name], bindings).fetchall()
         return {row[0]: row for row in rows}
+
+    def _terms_held(self, rows: RowById) -> Iterator[Term]:
+        ranker = Ranker(self._query, {}, 0)
+        for row in rows.values():
+            yield from ranker.held_terms(row[3], row[4])
 
     def _neighbours(self, rows: RowById, scored: Mapping[int, Scored]) -> dict[int, list[tuple[int, int]]]:
         """Find what lies around each exchange in its conversation, where there is more than one of it."""
@@ -174,7 +182,7 @@ def _score(ranker: Ranker, rows: RowById) -> dict[int, Scored]:
 
 def _most_telling(
     by_term: Mapping[Term, Sequence[int]],
-    frequencies: Mapping[Term, float],
+    frequencies: Mapping[Term, int],
     pool: int,
     *,
     without: RowById,

@@ -1,5 +1,5 @@
 -- newest --
-SELECT rowid FROM "nanobrain_search_{table}" WHERE "nanobrain_search_{table}" MATCH ?
+SELECT rowid FROM "nanobrain:{table}:search" WHERE "nanobrain:{table}:search" MATCH ?
 ORDER BY rowid DESC LIMIT ?
 
 -- reach --

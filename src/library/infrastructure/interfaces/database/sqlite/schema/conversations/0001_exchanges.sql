@@ -11,20 +11,20 @@ CREATE TABLE "{table}" (
     metadata TEXT NOT NULL
 ) STRICT;
 
-CREATE INDEX "nanobrain_{table}_by_conversation" ON "{table}" (conversation_id, timestamp, id);
+CREATE INDEX "nanobrain:{table}:by_conversation" ON "{table}" (conversation_id, timestamp, id);
 
 -- Covers the metrics too, which so need not read the texts.
-CREATE INDEX "nanobrain_{table}_by_time" ON "{table}" (timestamp, id, response_time_ms);
+CREATE INDEX "nanobrain:{table}:by_time" ON "{table}" (timestamp, id, response_time_ms);
 
-CREATE INDEX "nanobrain_{table}_by_response_time" ON "{table}" (response_time_ms, id);
+CREATE INDEX "nanobrain:{table}:by_response_time" ON "{table}" (response_time_ms, id);
 
-CREATE INDEX "nanobrain_{table}_by_parent" ON "{table}" (parent_id) WHERE parent_id IS NOT NULL;
+CREATE INDEX "nanobrain:{table}:by_parent" ON "{table}" (parent_id) WHERE parent_id IS NOT NULL;
 
 -- Without content of its own: what goes in is made from the row by the package full_text, and so can be made again
 -- when it has to go out.
-CREATE VIRTUAL TABLE "nanobrain_search_{table}" USING fts5(
+CREATE VIRTUAL TABLE "nanobrain:{table}:search" USING fts5(
     user_input, agent_response, marks, content = '', tokenize = 'ascii'
 );
 
 -- What is deleted from the index is gone from its bytes.
-INSERT INTO "nanobrain_search_{table}" ("nanobrain_search_{table}", rank) VALUES ('secure-delete', 1);
+INSERT INTO "nanobrain:{table}:search" ("nanobrain:{table}:search", rank) VALUES ('secure-delete', 1);

@@ -1,4 +1,5 @@
--- The tables that this library made in this file. `table_name`s are the users'; all else begins with nanobrain_.
+-- The tables that this library made in this file. `table_name`s are the users'; all else begins with nanobrain,
+-- with a colon behind it where a table_name follows, which none of them holds.
 CREATE TABLE nanobrain_tables (
     name TEXT NOT NULL PRIMARY KEY COLLATE NOCASE,
     kind TEXT NOT NULL,
