@@ -15,7 +15,7 @@ import pytest
 from library.infrastructure.data import ConversationHistoryUnit, ConversationMessage, ConversationQuery
 from library.infrastructure.interfaces.database import SQLiteAdapter
 from library.infrastructure.interfaces.database.sqlite import search as search_module
-from library.infrastructure.interfaces.database.sqlite.changes import SQL
+from library.infrastructure.interfaces.database.sqlite.counters import statements
 from library.infrastructure.interfaces.database.sqlite.indexing import _SQL as INDEXING
 from library.infrastructure.interfaces.database.sqlite.named_sql import for_table
 from library.infrastructure.interfaces.database.sqlite.pages import Pages
@@ -101,7 +101,7 @@ def check(plan: Plan, *indexes: str, scans: tuple[str, ...] = (), may_sort: bool
 
 def named(name: str) -> str:
     """Return a statement of `conversations.sql` for the table."""
-    return for_table(SQL[name], "conversations")
+    return statements("conversations")[name]
 
 
 @pytest.mark.parametrize(

@@ -487,7 +487,7 @@ class ConversationHistoryUnit(DataUnitBase):
         await self._write(kept, None)
 
     async def _update_held(self, fn: Callable[[Any], Any | Awaitable[Any]]) -> Any:
-        """Save what `fn` makes of the newest exchange; it is not run again when another save comes between."""
+        """Save what `fn` makes of the newest exchange; it is not run again when a save comes between."""
         state = await self._read()
         result = fn(None if state.kept is EMPTY else state.kept)
         if hasattr(result, "__await__"):

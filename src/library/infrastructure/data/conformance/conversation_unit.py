@@ -69,11 +69,11 @@ class ConversationUnitContract(ConversationFoundation):
         assert ["second", "first"] == [m.user_input for m in await unit.get_conversation_history("c")]
 
     async def test_a_given_id_may_be_lower(self, unit: ConversationHistoryUnit) -> None:
-        """What was saved last is the value, though its id is not the greatest."""
+        """The value is the exchange with the greatest id, in whatever order they were saved."""
         await unit.set(exchange("first", message_id=10))
         await unit.set(exchange("second", message_id=5))
 
-        assert "second" == (await unit.get()).user_input
+        assert "first" == (await unit.get()).user_input
 
     async def test_clear_makes_it_empty(self, unit: ConversationHistoryUnit) -> None:
         """Everything is erased, which is a new version."""
@@ -147,21 +147,26 @@ class ConversationUnitContract(ConversationFoundation):
         assert 20 == (await unit.get()).metadata["n"]
 
     async def test_an_update_and_saves(self, unit: ConversationHistoryUnit) -> None:
-        """What is saved meanwhile comes before the update reads, or after it has written."""
+        """What is saved between the reading and the writing is a conflict, and nothing is lost."""
         await unit.set(exchange("first"))
-        saving: list[asyncio.Task[int]] = []
+        has_read, is_saved = asyncio.Event(), asyncio.Event()
 
         async def later(message: ConversationMessage) -> ConversationMessage:
-            saving.append(asyncio.create_task(unit.save_message(exchange("saved meanwhile"))))
-            await asyncio.wait(saving, timeout=0.05)
+            has_read.set()
+            await is_saved.wait()
             return replace(message, message_id=None, user_input=f"behind {message.user_input}")
 
         async with asyncio.timeout(PATIENCE_S):
-            await unit.update(later)
-            await asyncio.gather(*saving)
+            updating = asyncio.create_task(unit.update(later))
+            await has_read.wait()
+            await unit.save_message(exchange("saved meanwhile"))
+            is_saved.set()
+            with pytest.raises(VersionConflictError) as caught:
+                await updating
 
+        assert "saved meanwhile" == caught.value.current.value.user_input
         texts = [message.user_input for message in await unit.get_conversation_history("c")]
-        assert ["first", "behind first", "saved meanwhile"] == texts
+        assert ["first", "saved meanwhile"] == texts
 
     async def test_an_update_that_fails(self, unit: ConversationHistoryUnit) -> None:
         """Raises what `fn` raised, and changes nothing; calls of the unit from within are refused."""

@@ -24,6 +24,7 @@ from library.infrastructure.data.worker import run_in_worker
 from library.infrastructure.interfaces.database.sqlite.connection import open_reader
 from library.infrastructure.interfaces.database.sqlite.conversations import SQLiteConversationStore
 from library.infrastructure.interfaces.database.sqlite.engine import MEMORY, Engine, open_engine
+from library.infrastructure.interfaces.database.sqlite.erasing import rewrite
 from library.infrastructure.interfaces.database.sqlite.failures import translate
 from library.infrastructure.interfaces.database.sqlite.migrations import check_database
 from library.infrastructure.interfaces.database.sqlite.named_sql import is_table_name
@@ -268,6 +269,8 @@ def _copy_to(connection: apsw.Connection, temporary: str, target: str, path: str
                 sync_file(descriptor)
             finally:
                 os.close(descriptor)
+            for log in (f"{target}-wal", f"{target}-shm"):
+                remove_file(log)  # of a former copy: SQLite would take it for one of this
             os.replace(temporary, target)
             sync_folder(os.path.dirname(target))
     except apsw.Error as error:
@@ -277,5 +280,5 @@ def _copy_to(connection: apsw.Connection, temporary: str, target: str, path: str
 
 
 def _vacuum(connection: apsw.Connection, payloads: Sequence[None]) -> Sequence[None]:
-    connection.execute("VACUUM")
+    rewrite(connection)
     return payloads

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from library.infrastructure.data.conversation_message import MAX_MESSAGE_ID, ConversationMessage
 from library.infrastructure.data.errors import (
@@ -13,17 +12,15 @@ from library.infrastructure.data.errors import (
     MessageNotFoundError,
 )
 from library.infrastructure.data.storage import Saved, StaleVersion
+from library.infrastructure.interfaces.database.sqlite.counters import Counters, statements
 from library.infrastructure.interfaces.database.sqlite.named_sql import (
     fetch_known_row,
     fetch_row,
     fetch_rows,
-    for_table,
-    read_named,
 )
 from library.infrastructure.interfaces.database.sqlite.rows import (
-    COLUMNS,
-    WIDTH,
     Row,
+    conversation_key,
     insert_rows,
     to_message,
     to_row,
@@ -36,16 +33,6 @@ if TYPE_CHECKING:
 
     from library.infrastructure.interfaces.database.sqlite.indexing import SearchIndex
 
-SQL: Final = {
-    name: statement.replace("{columns}", COLUMNS)
-    for name, statement in read_named("conversations.sql").items()
-}
-_PART_ROWS: Final = 500
-"""How many exchanges are erased in one transaction at most, where there may be many."""
-
-FoundRow = tuple[int, str, str, str, int | None]
-"""Id, conversation, user input, agent response, parent."""
-
 
 class SaveOrder(NamedTuple):
     """Exchanges to be stored together."""
@@ -57,18 +44,19 @@ class SaveOrder(NamedTuple):
 class Changes:
     """The jobs that change one table; each method but the first is one, see `writer.Job`."""
 
-    def __init__(self, table: str, index: SearchIndex) -> None:
+    def __init__(self, table: str, index: SearchIndex, counters: Counters) -> None:
         """Prepare; `table` was checked."""
         self._table = table
         self._index = index
-        self._sql = {name: for_table(statement, table) for name, statement in SQL.items()}
+        self._counters = counters
+        self._sql = statements(table)
 
     # -- saving ----------------------------------------------------------------------------------------------
 
     def save(self, connection: apsw.Connection, orders: Sequence[SaveOrder]) -> list[Saved]:
         """Store new exchanges."""
-        last_id, indexed_id, changes = self._counters(connection)
-        last_id = max(last_id, *(row.id or 0 for order in orders for row in order.rows), 0)
+        former_last_id, indexed_id, changes = self._counters.read(connection)
+        last_id = max(former_last_id, *(row.id or 0 for order in orders for row in order.rows), 0)
         rows: list[Row] = []
         saved: list[Saved] = []
         taken: set[int | None] = set()
@@ -92,15 +80,22 @@ class Changes:
             message = f"no message_id is left in {self._table}: one close to {MAX_MESSAGE_ID} was stored"
             raise InvalidValueError(message)
         self._check_parents(connection, rows)
-        insert_rows(connection, self._sql["insert"], rows, WIDTH)
+        self._insert(connection, rows, former_last_id)
         passed = [
             (row.id, row.conversation_id, row.user_input, row.agent_response)
             for row in rows
             if row.id is not None and row.id <= indexed_id
         ]
         self._index.add(connection, passed)
-        self._set_counters(connection, last_id, indexed_id, changes)
+        self._counters.write(connection, last_id, indexed_id, changes)
         return saved
+
+    def _insert(self, connection: apsw.Connection, rows: Sequence[Row], former_last_id: int) -> None:
+        """Insert rows in the order of their ids; those that do not come behind all others may split pages."""
+        in_order = sorted(row.values() for row in rows)
+        insert_rows(connection, self._sql["insert"], in_order)
+        if in_order and in_order[0][0] <= former_last_id:
+            connection.execute(self._sql["set_split"], (self._table,))
 
     def _check_parents(self, connection: apsw.Connection, rows: Sequence[Row]) -> None:
         """See that each parent is stored, or comes earlier, in the same conversation."""
@@ -157,14 +152,17 @@ class Changes:
             self._check_new_parent(connection, row)
         if row.conversation_id != found[1]:
             self._check_movable(connection, row)
-        last_id, indexed_id, count = self._counters(connection)
+        last_id, indexed_id, count = self._counters.read(connection)
         if message_id <= indexed_id:
             self._index.remove(connection, [(found[0], found[1], found[3], found[4])])
             self._index.add(
                 connection, [(message_id, row.conversation_id, row.user_input, row.agent_response)]
             )
-        connection.execute(self._sql["replace"], row)
-        self._set_counters(connection, last_id, indexed_id, count + 1)
+        (former_length,) = fetch_known_row(connection, self._sql["lengths"], message_id)
+        connection.execute(self._sql["replace"], row.values())
+        if fetch_known_row(connection, self._sql["lengths"], message_id)[0] > former_length:
+            connection.execute(self._sql["set_split"], (self._table,))
+        self._counters.write(connection, last_id, indexed_id, count + 1)
         return to_message(row)
 
     def _check_new_parent(self, connection: apsw.Connection, row: Row) -> None:
@@ -185,50 +183,6 @@ class Changes:
             )
             raise InvalidValueError(message)
 
-    # -- erasing ---------------------------------------------------------------------------------------------
-
-    def delete(self, connection: apsw.Connection, message_ids: Sequence[int]) -> list[bool]:
-        """Erase single exchanges."""
-        return [bool(self._erase(connection, "texts_of_one", (each,))) for each in message_ids]
-
-    def delete_conversation(self, connection: apsw.Connection, conversation_ids: Sequence[str]) -> list[int]:
-        """Erase whole conversations."""
-        return [self._erase(connection, "texts_of_conversation", (each, -1)) for each in conversation_ids]
-
-    def delete_before(self, connection: apsw.Connection, orders: Sequence[tuple[int, int]]) -> list[int]:
-        """Erase the oldest of what is older than a time, up to an id, and up to 500 exchanges a job."""
-        return [self._erase(connection, "texts_before", (*each, _PART_ROWS)) for each in orders]
-
-    def delete_up_to(self, connection: apsw.Connection, last_ids: Sequence[int]) -> list[int]:
-        """Erase the first of all exchanges up to an id, up to 500 a job."""
-        return [self._erase(connection, "texts_of_all", (each, _PART_ROWS)) for each in last_ids]
-
-    def count_change(self, connection: apsw.Connection, orders: Sequence[None]) -> list[int]:
-        """Count one change more, and tell the greatest id."""
-        last_id, indexed_id, changes = self._counters(connection)
-        self._set_counters(connection, last_id, indexed_id, changes + len(orders))
-        return [last_id] * len(orders)
-
-    def _erase(self, connection: apsw.Connection, select: str, bindings: tuple[Any, ...]) -> int:
-        """Erase what a statement selects, and give the children that remain the nearest parent that does."""
-        rows: list[FoundRow] = [
-            (row[0], row[1], row[2], row[3], row[4])
-            for row in fetch_rows(connection, self._sql[select], *bindings)
-        ]
-        if not rows:
-            return 0
-        last_id, indexed_id, changes = self._counters(connection)
-        self._index.remove(connection, [row[:4] for row in rows if row[0] <= indexed_id])
-        parents = {row[0]: row[4] for row in rows}
-        for message_id in parents:
-            for (child,) in connection.execute(self._sql["children"], (message_id,)).fetchall():
-                if child not in parents:
-                    connection.execute(self._sql["set_parent"], (_survivor(parents, message_id), child))
-        connection.executemany(self._sql["blank"], [(message_id,) for message_id in parents])
-        connection.executemany(self._sql["delete"], [(message_id,) for message_id in parents])
-        self._set_counters(connection, last_id, indexed_id, changes + len(rows))
-        return len(rows)
-
     # -- forking ---------------------------------------------------------------------------------------------
 
     def fork(self, connection: apsw.Connection, orders: Sequence[tuple[str, int, str]]) -> list[int]:
@@ -239,13 +193,14 @@ class Changes:
         place = fetch_row(connection, self._sql["place"], at, conversation_id)
         if place is None:
             raise self.not_found(at, f" in the conversation {conversation_id!r}")
-        if connection.execute(self._sql["any_of_conversation"], (new_id,)).get:
+        if connection.execute(self._sql["any_of_conversation"], (conversation_key(new_id), new_id)).get:
             message = f"there is a conversation {new_id!r} already: choose another id for the fork"
             raise InvalidOptionError(message, option="new_id")
-        has_parents = connection.execute(self._sql["has_parents"], (conversation_id,)).get
-        select, bindings = ("thread", (at,)) if has_parents else ("leading_to", (conversation_id, *place))
+        conversation = (conversation_key(conversation_id), conversation_id)
+        has_parents = connection.execute(self._sql["has_parents"], conversation).get
+        select, bindings = ("thread", (at,)) if has_parents else ("leading_to", (*conversation, *place))
         rows = [Row(*row) for row in fetch_rows(connection, self._sql[select], *bindings)]
-        last_id = self._counters(connection)[0]
+        last_id = self._counters.read(connection)[0]
         new_ids = {row.id: last_id + number for number, row in enumerate(rows, 1)}
         copies = [
             row._replace(id=new_ids[row.id], conversation_id=new_id, parent_id=new_ids.get(row.parent_id))
@@ -254,26 +209,7 @@ class Changes:
         self.save(connection, [SaveOrder(copies, None)])
         return len(copies)
 
-    # -- counters --------------------------------------------------------------------------------------------
-
-    def _counters(self, connection: apsw.Connection) -> tuple[int, int, int]:
-        last_id, indexed_id, changes = fetch_known_row(connection, self._sql["counters"], self._table)
-        return last_id, indexed_id, changes
-
-    def _set_counters(self, connection: apsw.Connection, last_id: int, indexed_id: int, changes: int) -> None:
-        now = time.time_ns() // 1000
-        connection.execute(self._sql["set_counters"], (last_id, changes, now, self._table))
-        self._index.note(last_id, indexed_id)
-
     def not_found(self, message_id: int, where: str = "") -> MessageNotFoundError:
         """Build the error for an exchange that is not there."""
         message = f"no exchange has the message_id {message_id}{where or f' in {self._table}'}"
         return MessageNotFoundError(message, message_id=message_id)
-
-
-def _survivor(parents: Mapping[int, int | None], message_id: int) -> int | None:
-    """Return the nearest ancestor of an exchange that is not among those that are erased."""
-    ancestor: int | None = message_id
-    while ancestor is not None and ancestor in parents:
-        ancestor = parents[ancestor]
-    return ancestor

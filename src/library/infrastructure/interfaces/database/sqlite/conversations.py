@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any, Final
+
+import apsw
 
 from library.infrastructure.data.conversation_message import ConversationMessage, ConversationSummary
 from library.infrastructure.data.errors import ReadOnlyStorageError
@@ -12,36 +15,42 @@ from library.infrastructure.data.performance_metrics import DailyResponseTimes, 
 from library.infrastructure.data.storage import ConversationStore, Saved
 from library.infrastructure.data.utc_time import from_microseconds, to_microseconds
 from library.infrastructure.data.worker import run_in_worker
-from library.infrastructure.interfaces.database.sqlite.changes import SQL, Changes, SaveOrder
-from library.infrastructure.interfaces.database.sqlite.erasure import Erasure
+from library.infrastructure.interfaces.database.sqlite.changes import Changes, SaveOrder
+from library.infrastructure.interfaces.database.sqlite.connection import set_patience
+from library.infrastructure.interfaces.database.sqlite.counters import Counters, statements
+from library.infrastructure.interfaces.database.sqlite.erasing import Erasing
 from library.infrastructure.interfaces.database.sqlite.indexing import SearchIndex
 from library.infrastructure.interfaces.database.sqlite.migrations import is_current, migrate
 from library.infrastructure.interfaces.database.sqlite.named_sql import (
     fetch_known_row,
     fetch_row,
     fetch_rows,
-    for_table,
 )
 from library.infrastructure.interfaces.database.sqlite.pages import Pages
-from library.infrastructure.interfaces.database.sqlite.rows import to_message, to_row
+from library.infrastructure.interfaces.database.sqlite.rows import (
+    conversation_key,
+    to_message,
+    to_row,
+)
 from library.infrastructure.interfaces.database.sqlite.search import search
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
     from datetime import datetime
 
-    import apsw
-
     from library.infrastructure.data.conversation_message import SearchResult
     from library.infrastructure.data.conversation_query import ConversationQuery
     from library.infrastructure.interfaces.database.sqlite.adapter import SQLiteAdapter
     from library.infrastructure.interfaces.database.sqlite.rows import Row
+
+logger = logging.getLogger(__name__)
 
 KIND: Final = "conversations"
 _INLINE_MESSAGES: Final = 100
 """Up to so many exchanges are prepared on the event loop: that takes less than handing them to a thread."""
 _BACKLOG_ROWS: Final = 500
 """A search looks at up to so many exchanges that are not indexed yet, at some 10 us each."""
+_CATCH_UP_PATIENCE_S: Final = 0.05
 _PAGE_ROWS: Final = 1000
 _DAY_US: Final = 86_400_000_000
 _FIRST_MOMENT: Final = -(1 << 62)
@@ -56,11 +65,12 @@ class SQLiteConversationStore(ConversationStore):
         super().__init__()
         self._adapter = adapter
         self._table = table
-        self._sql = {name: for_table(statement, table) for name, statement in SQL.items()}
+        self._sql = statements(table)
         self._opened: object = None
         self._index = SearchIndex(table)
-        self._changes = Changes(table, self._index)
-        self._erasure = Erasure(adapter.busy_timeout_s)
+        counters = Counters(table, self._index)
+        self._changes = Changes(table, self._index, counters)
+        self._erasing = Erasing(table, self._index, counters, adapter.busy_timeout_s)
 
     async def open(self) -> None:
         """See `ConversationStore`."""
@@ -71,8 +81,11 @@ class SQLiteConversationStore(ConversationStore):
             await engine.write(self._migrate, None, f"make the table {self._table} in")
         if engine.writer is not None:
             engine.writer.add_upkeep(self._index)
-            engine.writer.add_upkeep(self._erasure)
-            await engine.write(self._open_index, None, "open")
+            engine.writer.add_upkeep(self._erasing)
+            if not await engine.read(self._index.is_current):
+                await engine.write(self._open_index, None, "open")
+            if engine.has_found_log or await engine.read(self._index.must_merge):
+                self._erasing.want()
         self._opened = engine
 
     def _migrate(self, connection: apsw.Connection, payloads: Sequence[None]) -> Sequence[None]:
@@ -96,6 +109,7 @@ class SQLiteConversationStore(ConversationStore):
 
     async def update(self, message_id: int, changes: Mapping[str, Any]) -> ConversationMessage:
         """See `ConversationStore`."""
+        self._erasing.want()
         updated: ConversationMessage = await self._write(
             self._changes.update, (message_id, changes), "update an exchange in"
         )
@@ -103,34 +117,35 @@ class SQLiteConversationStore(ConversationStore):
 
     async def delete(self, message_id: int) -> bool:
         """See `ConversationStore`."""
-        return bool(await self._erase(self._changes.delete, message_id))
+        return bool(await self._erase(self._erasing.delete, message_id))
 
     async def delete_conversation(self, conversation_id: str) -> int:
         """See `ConversationStore`."""
-        return await self._erase(self._changes.delete_conversation, conversation_id)
+        return await self._erase(self._erasing.delete_conversation, conversation_id)
 
     async def purge(self, older_than: datetime) -> int:
         """See `ConversationStore`."""
         order = (to_microseconds(older_than), await self._last_id())
-        return await self._erase(self._changes.delete_before, order, repeatedly=True)
+        return await self._erase(self._erasing.delete_before, order, repeatedly=True)
 
     async def clear(self) -> int:
         """See `ConversationStore`."""
-        last_id = await self._write(self._changes.count_change, None, "clear")
-        return await self._erase(self._changes.delete_up_to, last_id, repeatedly=True)
+        last_id = await self._write(self._erasing.count_change, None, "clear")
+        return await self._erase(self._erasing.delete_up_to, last_id, repeatedly=True)
 
     async def _last_id(self) -> int:
         last_id, _, _ = (await self._select("counters", self._table))[0]
         return int(last_id)
 
     async def _erase(self, run: Any, payload: Any, *, repeatedly: bool = False) -> int:
-        """Erase in one job, or in as many as it takes, and then what is left of it in the log."""
+        """Erase in one job, or in as many as it takes, and then what is left in the index and the log."""
         erased = part = int(await self._write(run, payload, "erase exchanges in"))
         while repeatedly and part:
             part = int(await self._write(run, payload, "erase exchanges in"))
             erased += part
         if erased:
-            await self._write(self._erasure.begin, None, "erase exchanges in", in_transaction=False)
+            while await self._write(self._erasing.finish, None, "erase exchanges in", in_transaction=False):
+                pass
         return erased
 
     async def fork(self, conversation_id: str, at: int, new_id: str) -> int:
@@ -177,13 +192,14 @@ class SQLiteConversationStore(ConversationStore):
         self, connection: apsw.Connection, conversation_id: str, limit: int | None, before: int | None
     ) -> list[ConversationMessage]:
         rows = -1 if limit is None else limit
+        conversation = (conversation_key(conversation_id), conversation_id)
         if before is None:
-            found = fetch_rows(connection, self._sql["history"], conversation_id, rows)
+            found = fetch_rows(connection, self._sql["history"], *conversation, rows)
         else:
             place = fetch_row(connection, self._sql["place"], before, conversation_id)
             if place is None:
                 raise self._changes.not_found(before, f" in the conversation {conversation_id!r}")
-            found = fetch_rows(connection, self._sql["history_before"], conversation_id, *place, rows)
+            found = fetch_rows(connection, self._sql["history_before"], *conversation, *place, rows)
         return [to_message(row) for row in found][::-1]
 
     async def thread(self, message_id: int) -> list[ConversationMessage]:
@@ -263,7 +279,10 @@ class SQLiteConversationStore(ConversationStore):
     ) -> PerformanceMetrics:
         """Ask for all and for each day, at one moment."""
         which = "metrics" if conversation_id is None else "metrics_of_conversation"
-        bindings = {"since": since, "conversation_id": conversation_id, "day_us": _DAY_US}
+        bindings: dict[str, Any] = {"since": since, "day_us": _DAY_US}
+        if conversation_id is not None:
+            bindings["conversation_id"] = conversation_id
+            bindings["conversation_key"] = conversation_key(conversation_id)
         connection.execute("BEGIN")
         total: Any = connection.execute(self._sql[which], bindings).fetchone()
         days: list[Any] = connection.execute(self._sql[f"{which}_per_day"], bindings).fetchall()
@@ -292,9 +311,15 @@ class SQLiteConversationStore(ConversationStore):
         writer = self._adapter.engine.writer
         if writer is None:
             raise ReadOnlyStorageError
-        self._index.look(connection)
-        while self._index.is_pending():
-            writer.run_upkeep(connection, self._index)
+        set_patience(connection, _CATCH_UP_PATIENCE_S)
+        try:
+            self._index.look(connection)
+            while self._index.is_pending():
+                writer.run_upkeep(connection, self._index)
+        except (apsw.BusyError, apsw.FullError, apsw.IOError, apsw.ReadOnlyError) as error:
+            logger.info("cannot index now what was saved, and so look at it as it is: %s", error)
+        finally:
+            set_patience(connection, self._adapter.busy_timeout_s)
         return payloads
 
     async def check_index(self) -> list[str]:

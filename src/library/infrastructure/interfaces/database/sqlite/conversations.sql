@@ -4,18 +4,36 @@ SELECT last_id, indexed_id, changes FROM nanobrain_tables WHERE name = ?
 -- set_counters --
 UPDATE nanobrain_tables SET last_id = ?, changes = ?, changed_at = ? WHERE name = ?
 
+-- has_split_pages --
+SELECT has_split_pages FROM nanobrain_tables WHERE name = ?
+
+-- set_split --
+UPDATE nanobrain_tables SET has_split_pages = 1 WHERE name = ? AND NOT has_split_pages
+
+-- lengths --
+SELECT octet_length(conversation_id) + octet_length(user_input) + octet_length(agent_response)
+    + octet_length(metadata)
+FROM "{table}" WHERE id = ?
+
+-- count_before --
+SELECT count(*) FROM "{table}" WHERE timestamp < ? AND id <= ?
+
+-- count_of_conversation --
+SELECT count(*) FROM "{table}" WHERE conversation_key = ? AND conversation_id = ?
+
 -- state --
 SELECT changes, changed_at FROM nanobrain_tables WHERE name = ?
 
 -- insert --
 INSERT INTO "{table}" (
-    id, conversation_id, timestamp, user_input, agent_response, response_time_ms, parent_id, metadata
+    id, conversation_id, timestamp, user_input, agent_response, response_time_ms, parent_id, metadata,
+    conversation_key
 )
 
 -- replace --
 UPDATE "{table}"
 SET conversation_id = ?2, timestamp = ?3, user_input = ?4, agent_response = ?5, response_time_ms = ?6,
-    parent_id = ?7, metadata = ?8
+    parent_id = ?7, metadata = ?8, conversation_key = ?9
 WHERE id = ?1
 
 -- get --
@@ -47,7 +65,7 @@ SELECT id, conversation_id, user_input, agent_response, parent_id FROM "{table}"
 
 -- texts_of_conversation --
 SELECT id, conversation_id, user_input, agent_response, parent_id FROM "{table}"
-WHERE conversation_id = ? ORDER BY timestamp, id LIMIT ?
+WHERE conversation_key = ? AND conversation_id = ? ORDER BY timestamp, id LIMIT ?
 
 -- texts_before --
 SELECT id, conversation_id, user_input, agent_response, parent_id FROM "{table}"
@@ -68,11 +86,12 @@ SELECT 1 FROM "{table}"
 WHERE id > (SELECT indexed_id FROM nanobrain_tables WHERE name = ?) ORDER BY id LIMIT 1 OFFSET ?
 
 -- history --
-SELECT {columns} FROM "{table}" WHERE conversation_id = ? ORDER BY timestamp DESC, id DESC LIMIT ?
+SELECT {columns} FROM "{table}"
+WHERE conversation_key = ? AND conversation_id = ? ORDER BY timestamp DESC, id DESC LIMIT ?
 
 -- history_before --
 SELECT {columns} FROM "{table}"
-WHERE conversation_id = ? AND (timestamp, id) < (?, ?) ORDER BY timestamp DESC, id DESC LIMIT ?
+WHERE conversation_key = ? AND conversation_id = ? AND (timestamp, id) < (?, ?) ORDER BY timestamp DESC, id DESC LIMIT ?
 
 -- place --
 SELECT timestamp, id FROM "{table}" WHERE id = ? AND conversation_id = ?
@@ -87,28 +106,30 @@ WITH RECURSIVE path (id, depth) AS (
 SELECT {columns} FROM path JOIN "{table}" USING (id) ORDER BY path.depth DESC
 
 -- has_parents --
-SELECT 1 FROM "{table}" WHERE conversation_id = ? AND parent_id IS NOT NULL LIMIT 1
+SELECT 1 FROM "{table}"
+WHERE conversation_key = ? AND conversation_id = ? AND parent_id IS NOT NULL LIMIT 1
 
 -- any_of_conversation --
-SELECT 1 FROM "{table}" WHERE conversation_id = ? LIMIT 1
+SELECT 1 FROM "{table}" WHERE conversation_key = ? AND conversation_id = ? LIMIT 1
 
 -- leading_to --
-SELECT {columns} FROM "{table}" WHERE conversation_id = ? AND (timestamp, id) <= (?, ?) ORDER BY timestamp, id
+SELECT {columns} FROM "{table}"
+WHERE conversation_key = ? AND conversation_id = ? AND (timestamp, id) <= (?, ?) ORDER BY timestamp, id
 
 -- summaries --
 -- Walks from the newest exchange on, and keeps those that are the last of their conversations.
 SELECT last.conversation_id, last.timestamp, last.id,
-    (SELECT count(*) FROM "{table}" WHERE conversation_id = last.conversation_id),
+    (SELECT count(*) FROM "{table}" WHERE conversation_key = last.conversation_key),
     first.timestamp, first.user_input
 FROM "{table}" AS last CROSS JOIN "{table}" AS first
 WHERE (last.timestamp, last.id) < (?, ?)
     AND NOT EXISTS (
         SELECT 1 FROM "{table}" AS later
-        WHERE later.conversation_id = last.conversation_id
+        WHERE later.conversation_key = last.conversation_key
             AND (later.timestamp, later.id) > (last.timestamp, last.id)
     )
     AND first.id = (
-        SELECT id FROM "{table}" WHERE conversation_id = last.conversation_id ORDER BY timestamp, id LIMIT 1
+        SELECT id FROM "{table}" WHERE conversation_key = last.conversation_key ORDER BY timestamp, id LIMIT 1
     )
 ORDER BY last.timestamp DESC, last.id DESC
 LIMIT ?
@@ -131,11 +152,13 @@ FROM "{table}" WHERE timestamp >= :since GROUP BY day ORDER BY day
 SELECT count(*), avg(response_time_ms), min(response_time_ms), max(response_time_ms),
     percentile_cont(response_time_ms, 0.5), percentile_cont(response_time_ms, 0.95),
     percentile_cont(response_time_ms, 0.99)
-FROM "{table}" WHERE conversation_id = :conversation_id AND timestamp >= :since
+FROM "{table}" WHERE conversation_key = :conversation_key AND conversation_id = :conversation_id
+    AND timestamp >= :since
 
 -- metrics_of_conversation_per_day --
 SELECT (timestamp - :day_us * (timestamp < 0) + (timestamp < 0)) / :day_us AS day,
     count(*), avg(response_time_ms), min(response_time_ms), max(response_time_ms),
     percentile_cont(response_time_ms, 0.5), percentile_cont(response_time_ms, 0.95),
     percentile_cont(response_time_ms, 0.99)
-FROM "{table}" WHERE conversation_id = :conversation_id AND timestamp >= :since GROUP BY day ORDER BY day
+FROM "{table}" WHERE conversation_key = :conversation_key AND conversation_id = :conversation_id
+    AND timestamp >= :since GROUP BY day ORDER BY day

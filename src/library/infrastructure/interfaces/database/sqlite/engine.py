@@ -92,16 +92,23 @@ class Engine:
         self.writer: Writer | None = None
         self._writing: apsw.Connection | None = None
         self._busy_timeout_s = busy_timeout_s
+        log = f"{path}-wal"
+        self.has_found_log = path != MEMORY and os.path.exists(log) and os.path.getsize(log) > 0
+        """Whether there was a write-ahead log: the last user did not close the database, or still uses it."""
         try:
             self._writing = open_writer(path, synchronous, busy_timeout_s)
         except (apsw.ReadOnlyError, apsw.CantOpenError):
             if path == MEMORY or not os.path.exists(path):
                 raise
-        else:
-            self.writer = Writer(self._writing, path, synchronous)
-        self.readers: Readers | None = None
+        self.readers = None if path == MEMORY else Readers(self._connect_reader, path, readers)
+        if self._writing is not None and self._writing.readonly("main"):
+            self._writing.close()
+            self._writing = None
+        if self._writing is not None:
+            # The writer closes last: only who may write can end the write-ahead log.
+            last = None if self.readers is None else self.readers.join
+            self.writer = Writer(self._writing, path, synchronous, last)
         if path != MEMORY:
-            self.readers = Readers(self._connect_reader, path, readers)
             self._identity = _identity(path)
             _open_files.add(self._identity)
         reset_after_fork(self)

@@ -11,33 +11,39 @@ from library.infrastructure.interfaces.database.full_text.ranking import Ranker
 from library.infrastructure.interfaces.database.full_text.search_query import parse_query
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     import apsw
 
 
 def register_functions(connection: apsw.Connection) -> None:
     """Make the functions known to a connection."""
-    functions: dict[str, Any] = {"nanobrain_json_equals": _json_equals, "nanobrain_fits": _fits}
+    functions: dict[str, Any] = {"nanobrain_json_holds": _json_holds, "nanobrain_fits": _fits}
     for name, function in functions.items():
-        connection.create_scalar_function(name, function, 3, deterministic=True)
+        connection.create_scalar_function(name, function, deterministic=True)
 
 
-def _json_equals(document: str, path: str, wanted: str) -> bool:
-    """Tell whether the JSON value at a path is the wanted one; integers of any size are told apart.
+def _json_holds(document: str, wanted: str) -> bool:
+    """Tell whether a JSON document has certain values; integers of any size are told apart.
 
     Args:
         document: JSON.
-        path: a JSON list of keys and indexes.
-        wanted: what `canonical` wrote.
+        wanted: a JSON list of pairs: a path of keys and indexes, and the value as `canonical` wrote it.
 
     """
-    value: Any = decode(document.encode())
-    for step in _steps(path):
+    root = decode(document.encode())
+    return all(_value_at(root, path) == value for path, value in _pairs(wanted))
+
+
+def _value_at(value: Any, path: Iterable[str | int]) -> str | None:
+    """Write the value at a path; `None` if there is none."""
+    for step in path:
         container: Any = value if isinstance(value, list if isinstance(step, int) else dict) else {}
         try:
             value = container[step]
         except LookupError:
-            return False
-    return canonical(value) == wanted
+            return None
+    return canonical(value)
 
 
 def _fits(user_input: str, agent_response: str, text: str) -> bool:
@@ -51,5 +57,6 @@ def _ranker(text: str) -> Ranker:
 
 
 @lru_cache(maxsize=64)
-def _steps(path: str) -> tuple[str | int, ...]:
-    return tuple(decode(path.encode()))
+def _pairs(wanted: str) -> list[tuple[list[str | int], str]]:
+    pairs: list[tuple[list[str | int], str]] = decode(wanted.encode())
+    return pairs

@@ -9,6 +9,7 @@ would have to look at more than a few hundred of them one by one.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from typing import TYPE_CHECKING, Any, Final
 
 import apsw
@@ -17,6 +18,7 @@ from library.infrastructure.data import worker
 from library.infrastructure.interfaces.database.full_text.index_terms import (
     INDEX_VERSION,
     index_texts,
+    index_tokens,
     scope_mark,
 )
 from library.infrastructure.interfaces.database.sqlite.named_sql import (
@@ -37,6 +39,11 @@ _PART_CHARACTERS: Final = 2_000_000
 _OVERDUE_ROWS: Final = 20_000
 
 _PREPARED_ROWS: Final = 128
+_ROWS_MERGED_MEANWHILE: Final = 300
+"""Taking one exchange out securely takes as long as merging so many (some 2 ms)."""
+_MERGED_PAGES: Final = 500
+_SHORTEST_LEFTOVER: Final = 4
+"""Characters of a word's beginning that tell something of the word."""
 
 TextRow = tuple[int, str, str, str]
 """Id, conversation, user input, agent response."""
@@ -55,11 +62,21 @@ class SearchIndex:
         self._table = table
         self._last_id = 0
         self._indexed_id = 0
+        self._merges = 0
 
     def note(self, last_id: int, indexed_id: int) -> None:
         """Take note of how far the table and the index reach."""
         self._last_id = last_id
         self._indexed_id = indexed_id
+
+    def is_current(self, connection: apsw.Connection) -> bool:
+        """Tell whether this code made the index, and learn how far it reaches; in any thread."""
+        self.look(connection)
+        return fetch_known_row(connection, self._sql["version"], self._table) == (INDEX_VERSION,)
+
+    def must_merge(self, connection: apsw.Connection) -> bool:
+        """Tell whether something was erased that still stands in the index; in any thread."""
+        return bool(connection.execute(self._sql["must_merge"], (self._table,)).get)
 
     def open(self, connection: apsw.Connection) -> None:
         """Learn what is left to be indexed, within a transaction; an index of another version begins anew."""
@@ -113,11 +130,66 @@ class SearchIndex:
         for number, part in enumerate(parts):
             prepared = _prepare(part) if ahead is None else ahead.result()
             ahead = worker.submit(_prepare, parts[number + 1]) if number + 1 < len(parts) else None
-            insert_rows(connection, self._sql["add"], prepared, 4)
+            insert_rows(connection, self._sql["add"], prepared)
 
     def remove(self, connection: apsw.Connection, rows: Iterable[TextRow]) -> None:
         """Take exchanges out of the index, by the texts with which they went in."""
         connection.executemany(self._sql["remove"], _prepare(rows))
+
+    def erase(self, connection: apsw.Connection, rows: Sequence[TextRow], expected: int) -> None:
+        """Take exchanges out of the index so that nothing of them is left in it, now or when it is merged.
+
+        Args:
+            connection: the one that writes, within a transaction.
+            rows: the exchanges.
+            expected: how many are going to be erased in all, with other calls.
+
+        """
+        total, _ = fetch_known_row(connection, self._sql["reach"], self._table)
+        is_quick = expected * _ROWS_MERGED_MEANWHILE > total
+        if is_quick:
+            connection.execute(self._sql["secure_delete"], (0,))
+        prepared = _prepare(rows)
+        connection.executemany(self._sql["remove"], prepared)
+        if is_quick:
+            connection.execute(self._sql["secure_delete"], (1,))
+        if is_quick or self._has_stale_separator(connection, prepared):
+            connection.execute(self._sql["want_merge"], (self._table,))
+
+    def _has_stale_separator(self, connection: apsw.Connection, rows: Iterable[IndexRow]) -> bool:
+        """Tell whether a word that is gone still separates pages of the index, or the beginning of one does.
+
+        FTS5 keeps separators when it deletes securely; they only go when it merges.
+        """
+        words = {word for row in rows for text in row[1:] for word in index_tokens(text.lower())}
+        gone: defaultdict[bytes, list[str]] = defaultdict(list)
+        for word in words:
+            for length in range(_SHORTEST_LEFTOVER, len(word) + 1):
+                gone[b"0" + word[:length].encode()].append(word)
+        separators: list[Any] = connection.execute(self._sql["separators"]).fetchall()
+        for (separator,) in separators:
+            for word in gone.get(separator, ()):
+                if not self._is_found(connection, f'"{word}"') and not self._is_found(
+                    connection, f'"{separator[1:].decode()}"*'
+                ):
+                    return True
+        return False
+
+    def _is_found(self, connection: apsw.Connection, match: str) -> bool:
+        return bool(connection.execute(self._sql["any_match"], (match,)).get)
+
+    def merge_step(self, connection: apsw.Connection) -> bool:
+        """Merge a part of the index, if something was erased that needs it; tell whether there is more."""
+        if not self.must_merge(connection):
+            return False
+        before = connection.total_changes()
+        # The first step of a merge says by its sign that everything shall become one segment.
+        connection.execute(self._sql["merge"], (_MERGED_PAGES if self._merges else -_MERGED_PAGES,))
+        self._merges += 1
+        if connection.total_changes() - before < 2:
+            connection.execute(self._sql["end_merge"], (self._table,))
+            self._merges = 0
+        return True
 
     # -- looking for damage ----------------------------------------------------------------------------------
 

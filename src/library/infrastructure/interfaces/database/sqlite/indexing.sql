@@ -23,6 +23,27 @@ INSERT INTO "nanobrain:{table}:search" (rowid, user_input, agent_response, marks
 INSERT INTO "nanobrain:{table}:search" ("nanobrain:{table}:search", rowid, user_input, agent_response, marks)
 VALUES ('delete', ?, ?, ?, ?)
 
+-- secure_delete --
+INSERT INTO "nanobrain:{table}:search" ("nanobrain:{table}:search", rank) VALUES ('secure-delete', ?)
+
+-- separators --
+SELECT term FROM "nanobrain:{table}:search_idx" WHERE term <> x''
+
+-- any_match --
+SELECT 1 FROM "nanobrain:{table}:search" WHERE "nanobrain:{table}:search" MATCH ? LIMIT 1
+
+-- want_merge --
+UPDATE nanobrain_tables SET index_must_merge = 1 WHERE name = ?
+
+-- must_merge --
+SELECT index_must_merge FROM nanobrain_tables WHERE name = ?
+
+-- merge --
+INSERT INTO "nanobrain:{table}:search" ("nanobrain:{table}:search", rank) VALUES ('merge', ?)
+
+-- end_merge --
+UPDATE nanobrain_tables SET index_must_merge = 0 WHERE name = ?
+
 -- check --
 INSERT INTO "nanobrain:{table}:search" ("nanobrain:{table}:search") VALUES ('integrity-check')
 

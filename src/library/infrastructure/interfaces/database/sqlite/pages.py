@@ -20,7 +20,7 @@ from library.infrastructure.interfaces.database.sqlite.named_sql import (
     for_table,
     read_named,
 )
-from library.infrastructure.interfaces.database.sqlite.rows import COLUMNS, to_message
+from library.infrastructure.interfaces.database.sqlite.rows import COLUMNS, conversation_key, to_message
 
 if TYPE_CHECKING:
     import apsw
@@ -121,15 +121,17 @@ class Pages:
         if ids is not None and len(ids) == 1:
             conditions.append(_SQL["one_conversation"])
             self._bindings["conversation_id"] = ids[0]
+            self._bindings["conversation_key"] = conversation_key(ids[0])
         elif ids is not None:
             conditions.append(_SQL["some_conversations"])
             self._bindings["conversation_ids"] = encode(list(ids), "conversation_ids").decode()
-        for number, (path, value) in enumerate(self._filters.metadata):
-            conditions.append(_SQL["metadata"].replace("{n}", str(number)))
-            key = encode(path[0], "metadata").decode()
-            self._bindings[f"metadata_key_{number}"] = key
-            self._bindings[f"metadata_path_{number}"] = encode(list(path), "metadata").decode()
-            self._bindings[f"metadata_value_{number}"] = canonical(value)
+            keys = [conversation_key(each) for each in ids]
+            self._bindings["conversation_keys"] = encode(keys, "conversation_keys").decode()
+        if self._filters.metadata:
+            conditions.append(_SQL["metadata"])
+            wanted = [[list(path), canonical(value)] for path, value in self._filters.metadata]
+            self._bindings["metadata_key"] = encode(wanted[0][0][0], "metadata").decode()
+            self._bindings["metadata_wanted"] = encode(wanted, "metadata").decode()
         if self._filters.texts:
             conditions += self._plan_texts(connection)
         return conditions

@@ -2,10 +2,13 @@
 SELECT {columns} FROM "{table}" WHERE {conditions} ORDER BY {order} LIMIT :page_rows
 
 -- one_conversation --
-conversation_id = :conversation_id
+(conversation_key = :conversation_key AND conversation_id = :conversation_id)
 
 -- some_conversations --
-conversation_id IN (SELECT value FROM json_each(:conversation_ids))
+(
+    conversation_key IN (SELECT value FROM json_each(:conversation_keys))
+    AND conversation_id IN (SELECT value FROM json_each(:conversation_ids))
+)
 
 -- since --
 timestamp >= :since
@@ -20,7 +23,7 @@ response_time_ms >= :min_response_time_ms
 response_time_ms <= :max_response_time_ms
 
 -- metadata --
-(instr(metadata, :metadata_key_{n}) AND nanobrain_json_equals(metadata, :metadata_path_{n}, :metadata_value_{n}))
+(instr(metadata, :metadata_key) AND nanobrain_json_holds(metadata, :metadata_wanted))
 
 -- fits --
 nanobrain_fits(user_input, agent_response, :text_{n})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from library.infrastructure.data.conversation_message import (
@@ -22,10 +23,15 @@ if TYPE_CHECKING:
 COLUMNS: Final = (
     "id, conversation_id, timestamp, user_input, agent_response, response_time_ms, parent_id, metadata"
 )
-WIDTH: Final = 8
 _NO_METADATA: Final = "{}"
 _ROWS_A_STATEMENT: Final = (128, 16, 1)
 """Few sizes, so that the statements stay prepared; many rows in one take the interpreter's lock once."""
+
+
+def conversation_key(conversation_id: str) -> int:
+    """Give the number by which a conversation is indexed: 64 bits of a BLAKE2b digest, signed."""
+    digest = blake2b(conversation_id.encode(), digest_size=8, person=b"nanobrain").digest()
+    return int.from_bytes(digest, "big", signed=True)
 
 
 class Row(NamedTuple):
@@ -40,6 +46,10 @@ class Row(NamedTuple):
     response_time_ms: float
     parent_id: int | None
     metadata: str
+
+    def values(self) -> tuple[Any, ...]:
+        """Return what stands in the table, in the order in which it is inserted."""
+        return (*self, conversation_key(self.conversation_id))
 
 
 def to_row(message: ConversationMessage) -> Row:
@@ -104,17 +114,17 @@ def to_result(row: tuple[Any, ...], score: float, snippet: str) -> SearchResult:
     )
 
 
-def insert_rows(connection: apsw.Connection, into: str, rows: Sequence[tuple[Any, ...]], width: int) -> None:
+def insert_rows(connection: apsw.Connection, into: str, rows: Sequence[tuple[Any, ...]]) -> None:
     """Insert rows, many with one statement.
 
     Args:
         connection: the one that writes.
         into: the statement up to `VALUES`.
-        rows: of `width` values each.
-        width: how many values a row has.
+        rows: all of the same length.
 
     """
     start = 0
+    width = len(rows[0]) if rows else 0
     for size in _ROWS_A_STATEMENT:
         statement = f"{into} VALUES {','.join([_placeholders(width)] * size)}"
         while len(rows) - start >= size:

@@ -25,7 +25,7 @@ from library.infrastructure.interfaces.database.sqlite.named_sql import (
     for_table,
     read_named,
 )
-from library.infrastructure.interfaces.database.sqlite.rows import COLUMNS, to_result
+from library.infrastructure.interfaces.database.sqlite.rows import COLUMNS, conversation_key, to_result
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -114,7 +114,7 @@ class _Search:
         """Count the exchanges that are searched, at least about."""
         if self._conversation_id is None:
             return int(self._last_id)
-        bindings = (self._conversation_id, _COUNTED_CONVERSATION)
+        bindings = (conversation_key(self._conversation_id), _COUNTED_CONVERSATION)
         return int(self._connection.execute(self._sql["count_conversation"], bindings).get)
 
     def _holding_all(self, pool: int) -> list[int]:
@@ -166,7 +166,7 @@ class _Search:
         return found
 
     def _around(self, row: tuple[Any, ...]) -> list[tuple[int, int]]:
-        bindings = (row[1], row[2], row[0], _NEIGHBOURS)
+        bindings = (conversation_key(row[1]), row[2], row[0], _NEIGHBOURS)
         return [
             (other, distance)
             for direction in ("before", "behind")

@@ -12,15 +12,15 @@ SELECT {columns} FROM "{table}" WHERE id > :indexed_id
 SELECT {columns} FROM "{table}" WHERE id > :indexed_id AND +conversation_id = :conversation_id
 
 -- count_conversation --
-SELECT count(*) FROM (SELECT 1 FROM "{table}" WHERE conversation_id = ? LIMIT ?)
+SELECT count(*) FROM (SELECT 1 FROM "{table}" WHERE conversation_key = ? LIMIT ?)
 
 -- rows --
 SELECT {columns} FROM "{table}" WHERE id IN (SELECT value FROM json_each(?))
 
 -- before --
-SELECT id FROM "{table}" WHERE conversation_id = ? AND (timestamp, id) < (?, ?)
+SELECT id FROM "{table}" WHERE conversation_key = ? AND (timestamp, id) < (?, ?)
 ORDER BY timestamp DESC, id DESC LIMIT ?
 
 -- behind --
-SELECT id FROM "{table}" WHERE conversation_id = ? AND (timestamp, id) > (?, ?)
+SELECT id FROM "{table}" WHERE conversation_key = ? AND (timestamp, id) > (?, ?)
 ORDER BY timestamp, id LIMIT ?

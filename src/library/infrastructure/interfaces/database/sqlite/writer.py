@@ -78,15 +78,23 @@ class Job:
 class Writer:
     """Owns the connection that writes, and the thread in which it does."""
 
-    def __init__(self, connection: apsw.Connection, path: str, synchronous: Synchronous) -> None:
+    def __init__(
+        self,
+        connection: apsw.Connection,
+        path: str,
+        synchronous: Synchronous,
+        wait_for_others: Callable[[], None] | None = None,
+    ) -> None:
         """Take over an open connection, and start.
 
         Args:
             connection: used by nobody else from now on.
             path: what errors call the database.
             synchronous: how the connection is set.
+            wait_for_others: returns when all others have closed their connections; called in the end.
 
         """
+        self._wait_for_others = wait_for_others
         self._connection = connection
         self._path = path
         self._synchronous: Synchronous = synchronous
@@ -348,6 +356,8 @@ class Writer:
             )
 
     def _close_connection(self) -> None:
+        if self._wait_for_others is not None:
+            self._wait_for_others()
         try:
             self._connection.set_wal_hook(None)
             self._connection.close()

@@ -1,6 +1,9 @@
 CREATE TABLE "{table}" (
     id INTEGER PRIMARY KEY,
     conversation_id TEXT NOT NULL,
+    -- A digest of the conversation_id, which is indexed in its place: ids may be long, and SQLite leaves copies of
+    -- what it indexes behind when it splits a page, which nothing erases.
+    conversation_key INTEGER NOT NULL,
     -- Microseconds since 1970, UTC.
     timestamp INTEGER NOT NULL,
     user_input TEXT NOT NULL,
@@ -11,7 +14,7 @@ CREATE TABLE "{table}" (
     metadata TEXT NOT NULL
 ) STRICT;
 
-CREATE INDEX "nanobrain:{table}:by_conversation" ON "{table}" (conversation_id, timestamp, id);
+CREATE INDEX "nanobrain:{table}:by_conversation" ON "{table}" (conversation_key, timestamp, id);
 
 -- Covers the metrics too, which so need not read the texts.
 CREATE INDEX "nanobrain:{table}:by_time" ON "{table}" (timestamp, id, response_time_ms);

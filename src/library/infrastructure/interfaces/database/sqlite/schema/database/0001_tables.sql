@@ -10,6 +10,10 @@ CREATE TABLE nanobrain_tables (
     indexed_id INTEGER NOT NULL DEFAULT 0,
     -- Which version of the code made the index; one of another version is made anew.
     index_version INTEGER NOT NULL DEFAULT 0,
+    -- Whether something was erased that still stands in the index, until it is merged.
+    index_must_merge INTEGER NOT NULL DEFAULT 0,
+    -- Whether SQLite may have split pages of the table, and left copies of rows behind, since the last VACUUM.
+    has_split_pages INTEGER NOT NULL DEFAULT 0,
     -- How often the table was changed, and when it was last, in microseconds since 1970.
     changes INTEGER NOT NULL DEFAULT 0,
     changed_at INTEGER NOT NULL DEFAULT 0
