@@ -19,6 +19,7 @@ from library.infrastructure.data import InvalidValueError
 from library.infrastructure.data.conversation_message import (
     MAX_ID_LENGTH,
     MAX_MESSAGE_ID,
+    MAX_MILLISECONDS,
     ConversationMessage,
     ConversationSummary,
     SearchResult,
@@ -168,6 +169,8 @@ def test_text_is_any_unicode(text: str):
         ("response_time_ms", math.inf, "float inf"),
         ("response_time_ms", -1, "int -1.0"),
         ("response_time_ms", 10**400, "int inf"),
+        ("response_time_ms", math.nextafter(MAX_MILLISECONDS, math.inf), "float 1000000000000000.1"),
+        ("response_time_ms", 10**15 + 1, "int 1000000000000001.0"),
         ("message_id", 0, "int 0"),
         ("message_id", MAX_MESSAGE_ID + 1, "int 9007199254740992"),
         ("message_id", 1 << 20_000, "20001 bits"),
@@ -193,13 +196,20 @@ def test_wrong_field_is_refused_by_name(field: str, value: Any, told: str):
 
 
 def test_limits_are_accepted():
-    """The longest identifier and the largest number are good ones."""
-    built = message(conversation_id="🙂" * MAX_ID_LENGTH, message_id=MAX_MESSAGE_ID, parent_id=1)
-    assert (MAX_ID_LENGTH, MAX_MESSAGE_ID, 1) == (
+    """The longest identifier, the largest number and the longest response time are good ones."""
+    built = message(
+        conversation_id="🙂" * MAX_ID_LENGTH,
+        message_id=MAX_MESSAGE_ID,
+        parent_id=1,
+        response_time_ms=MAX_MILLISECONDS,
+    )
+    assert (MAX_ID_LENGTH, MAX_MESSAGE_ID, 1, 1e15) == (
         len(built.conversation_id),
         built.message_id,
         built.parent_id,
+        built.response_time_ms,
     )
+    assert 1e15 == message(response_time_ms=10**15).response_time_ms
 
 
 @pytest.mark.usefixtures("_five_hours_west")

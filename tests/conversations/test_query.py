@@ -18,7 +18,11 @@ from hypothesis import strategies as st
 
 from library.infrastructure.data import InvalidOptionError
 from library.infrastructure.data.conversation_filters import Filters
-from library.infrastructure.data.conversation_message import MAX_MESSAGE_ID, ConversationMessage
+from library.infrastructure.data.conversation_message import (
+    MAX_MESSAGE_ID,
+    MAX_MILLISECONDS,
+    ConversationMessage,
+)
 from library.infrastructure.data.conversation_query import ConversationQuery
 from library.infrastructure.data.utc_time import to_microseconds
 
@@ -49,7 +53,7 @@ messages = st.builds(
     user_input=st.text(),
     agent_response=st.text(),
     timestamp=moments,
-    response_time_ms=st.floats(0, allow_nan=False, allow_infinity=False),
+    response_time_ms=st.floats(0, MAX_MILLISECONDS),
     message_id=st.integers(1, MAX_MESSAGE_ID),
 )
 
@@ -79,7 +83,7 @@ def queries(draw: st.DrawFn) -> ConversationQuery:
         )
     for text in draw(st.lists(texts, max_size=2)):
         query = query.contains_text(text)
-    least, most = sorted((draw(st.floats(0, 1e9)), draw(st.floats(0, 1e9))))
+    least, most = sorted((draw(st.floats(0, MAX_MILLISECONDS)), draw(st.floats(0, MAX_MILLISECONDS))))
     query = draw(st.sampled_from([query, query.min_response_time(least).max_response_time(most)]))
     for path, value in draw(
         st.lists(st.tuples(paths, json_values), max_size=2, unique_by=lambda pair: _path(pair[0]))
@@ -288,6 +292,8 @@ def test_days_are_whole_local_days(monkeypatch: pytest.MonkeyPatch):
         (lambda: Q().min_response_time(-1), "response_time_ms"),
         (lambda: Q().min_response_time(math.nan), "response_time_ms"),
         (lambda: Q().max_response_time(math.inf), "response_time_ms"),
+        (lambda: Q().min_response_time(math.nextafter(MAX_MILLISECONDS, math.inf)), "response_time_ms"),
+        (lambda: Q().max_response_time(10**15 + 1), "response_time_ms"),
         (lambda: Q().max_response_time(True), "response_time_ms"),
         (lambda: Q().max_response_time("5"), "response_time_ms"),
         (lambda: Q().min_response_time(2).max_response_time(1), "response_time_ms"),
@@ -383,6 +389,7 @@ def _cursor(place: Any) -> str:
         _cursor(["timestamp", 0, 1, 1]),
         _cursor(["response_time_ms", False, math.nan, 1]),
         _cursor(["response_time_ms", False, -1.0, 1]),
+        _cursor(["response_time_ms", False, math.nextafter(MAX_MILLISECONDS, math.inf), 1]),
         _cursor(["message_id", False, 1, 2]),
         _cursor(["score", False, 1, 1]),
         _cursor([["timestamp"], False, 1, 1]),

@@ -49,7 +49,7 @@ async def index_all(unit: ConversationHistoryUnit) -> None:
 NOT_INDEXED = [
     """
     WITH RECURSIVE number (n) AS (SELECT 10 UNION ALL SELECT n + 1 FROM number WHERE n < 5000)
-    INSERT INTO conversations SELECT n, 'b', 0, 'later' || n, '', 1.0, NULL, '{}' FROM number
+    INSERT INTO conversations SELECT n, 'b', 0, 0, 'later' || n, '', 1.0, NULL, '{}' FROM number
     """,
     "UPDATE nanobrain_tables SET last_id = 5000",
 ]

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.slow
 
 NOON = datetime(2024, 5, 17, 12, tzinfo=UTC)
+INDEX = "nanobrain:conversations:search"
 
 
 def exchange(text: str, conversation_id: str = "a") -> ConversationMessage:
@@ -234,9 +235,9 @@ async def test_stats(tmp_path: Path) -> None:
     ("damage", "problem"),
     [
         ("DELETE FROM conversations WHERE id = 7", "1 exchanges that are not in the table"),
-        ("DELETE FROM nanobrain_search_conversations_docsize WHERE id IN (3, 4)", "2 exchanges are missing"),
-        ("DELETE FROM nanobrain_search_conversations_data WHERE id > 1000", "nanobrain_search"),
-        ("UPDATE nanobrain_search_conversations_data SET block = zeroblob(50) WHERE id > 1000", ""),
+        (f'DELETE FROM "{INDEX}_docsize" WHERE id IN (3, 4)', "2 exchanges are missing"),
+        (f'DELETE FROM "{INDEX}_data" WHERE id > 1000', INDEX),
+        (f'UPDATE "{INDEX}_data" SET block = zeroblob(50) WHERE id > 1000', ""),
     ],
 )
 async def test_damage_to_the_index_is_found(

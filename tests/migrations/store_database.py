@@ -42,7 +42,10 @@ async def make(path: Path) -> None:
                     )
                     for number in range(1, 7)
                 ]
-                await unit.save_messages_batch(messages)
+                await unit.save_messages_batch(messages[:3])
+                store: Any = unit._store
+                await adapter.engine.write(store._catch_up, None, "index", in_transaction=False)
+                await unit.save_messages_batch(messages[3:])
                 await unit.delete_message(6)
                 await adapter.check()
 

@@ -86,6 +86,16 @@ def test_every_version_is_stored() -> None:
 
 
 @each_stored
+def test_a_stored_database_is_indexed_in_part(dump: Path, tmp_path: Path) -> None:
+    """What a full-text index holds is stored too, and so is that it does not reach the end."""
+    connection = apsw.Connection(str(restore(dump, tmp_path)))
+    reach = connection.execute("SELECT name, indexed_id, last_id FROM nanobrain_tables").fetchall()
+    connection.close()
+
+    assert sorted((table, 3, 6) for table in TABLES) == sorted(reach)
+
+
+@each_stored
 async def test_a_stored_database_keeps_what_it_holds(dump: Path, tmp_path: Path) -> None:
     """All rows are there, exact, and found by their texts; ids go on where they ended."""
     path = restore(dump, tmp_path)
@@ -158,7 +168,7 @@ async def test_a_migration_is_applied_to_each_table(tmp_path: Path, monkeypatch:
     monkeypatch.setitem(
         migrations._TABLES,
         "conversations",
-        (*steps, 'CREATE INDEX "nanobrain_{table}_new" ON "{table}" (metadata);'),
+        (*steps, 'CREATE INDEX "nanobrain:{table}:new" ON "{table}" (metadata);'),
     )
 
     await open_tables(path)
@@ -166,4 +176,4 @@ async def test_a_migration_is_applied_to_each_table(tmp_path: Path, monkeypatch:
     fresh = tmp_path / "fresh.db"
     await open_tables(fresh)
     assert schema_of(fresh) == schema_of(path)
-    assert any("nanobrain_Notes_2_new" in each for each in schema_of(path)["objects"])
+    assert any("nanobrain:Notes_2:new" in each for each in schema_of(path)["objects"])

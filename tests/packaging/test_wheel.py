@@ -43,7 +43,8 @@ from library.infrastructure.data import ConversationHistoryUnit, ConversationMes
 
 async def main():
     async with SQLiteAdapter("wheel.db") as adapter, ConversationHistoryUnit(adapter) as history:
-        await history.save_message(ConversationMessage("a", "Where is it?", "In the wheel.", datetime.now(), 1.0))
+        message = ConversationMessage("a", "Where is it?", "In the wheel.", datetime.now(), 1.0)
+        await history.save_message(message)
         (found,) = await history.search_conversations("wheels")
         print(found.snippet)
 

@@ -19,6 +19,7 @@ from library.infrastructure.interfaces.database.sqlite.counters import statement
 from library.infrastructure.interfaces.database.sqlite.indexing import _SQL as INDEXING
 from library.infrastructure.interfaces.database.sqlite.named_sql import for_table
 from library.infrastructure.interfaces.database.sqlite.pages import Pages
+from library.infrastructure.interfaces.database.sqlite.rows import conversation_key
 from library.infrastructure.interfaces.database.sqlite.search import _SQL as SEARCH
 
 if TYPE_CHECKING:
@@ -31,12 +32,14 @@ pytestmark = pytest.mark.slow
 
 NOON = datetime(2024, 5, 17, 12, tzinfo=UTC)
 COUNT = 50_000
-BY_CONVERSATION = "nanobrain_conversations_by_conversation"
-BY_TIME = "nanobrain_conversations_by_time"
-BY_RESPONSE_TIME = "nanobrain_conversations_by_response_time"
-BY_PARENT = "nanobrain_conversations_by_parent"
+BY_CONVERSATION = "nanobrain:conversations:by_conversation"
+BY_TIME = "nanobrain:conversations:by_time"
+BY_RESPONSE_TIME = "nanobrain:conversations:by_response_time"
+BY_PARENT = "nanobrain:conversations:by_parent"
 ROWID = "INTEGER PRIMARY KEY"
 FULL_TEXT = "VIRTUAL TABLE INDEX"
+KEY = conversation_key("conversation1")
+CONVERSATION = (KEY, "conversation1")
 
 Plan = list[str]
 
@@ -90,7 +93,7 @@ def plan_of(database: Path) -> Iterator[Callable[[str, Any], Plan]]:
 def check(plan: Plan, *indexes: str, scans: tuple[str, ...] = (), may_sort: bool = False) -> None:
     """See that a plan uses indexes, each in turn, and scans no table but by those indexes that it may."""
     shown = "\n".join(plan)
-    used = re.findall(rf"{ROWID}|{FULL_TEXT}|nanobrain_conversations_by_\w+", shown)
+    used = re.findall(rf"{ROWID}|{FULL_TEXT}|nanobrain:conversations:by_\w+", shown)
     assert list(indexes) == used, shown
     for step in plan:
         if step.startswith("SCAN") and "VIRTUAL TABLE" not in step:
@@ -111,19 +114,24 @@ def named(name: str) -> str:
         ("exists", (1,), ROWID),
         ("conversation_of", (1,), ROWID),
         ("latest", (), None),
+        ("lengths", (1,), ROWID),
+        ("replace", (1, "conversation1", 0, "", "", 1.0, None, "{}", KEY), ROWID),
+        ("blank", (1,), ROWID),
         ("delete", (1,), ROWID),
+        ("set_parent", (1, 2), ROWID),
         ("texts_of_one", (1,), ROWID),
-        ("texts_of_conversation", ("conversation1", -1), BY_CONVERSATION),
-        ("texts_before", (0, 500), BY_TIME),
-        ("texts_of_all", (500,), None),
+        ("texts_of_conversation", (*CONVERSATION, -1), BY_CONVERSATION),
+        ("texts_before", (0, 1000, 500), BY_TIME),
+        ("texts_of_all", (1000, 500), ROWID),
+        ("count_of_conversation", CONVERSATION, BY_CONVERSATION),
         ("children", (1,), BY_PARENT),
-        ("history", ("conversation1", 100), BY_CONVERSATION),
-        ("history_before", ("conversation1", 0, 1, 100), BY_CONVERSATION),
+        ("history", (*CONVERSATION, 100), BY_CONVERSATION),
+        ("history_before", (*CONVERSATION, 0, 1, 100), BY_CONVERSATION),
         ("place", (1, "conversation1"), ROWID),
         ("has_backlog", ("conversations", 500), ROWID),
-        ("any_of_conversation", ("conversation1",), BY_CONVERSATION),
-        ("has_parents", ("conversation1",), BY_CONVERSATION),
-        ("leading_to", ("conversation1", 0, 1), BY_CONVERSATION),
+        ("any_of_conversation", CONVERSATION, BY_CONVERSATION),
+        ("has_parents", CONVERSATION, BY_CONVERSATION),
+        ("leading_to", (*CONVERSATION, 0, 1), BY_CONVERSATION),
     ],
 )
 def test_statements_of_one_step(
@@ -137,7 +145,7 @@ def test_statements_of_one_step(
 
 @pytest.mark.parametrize(
     ("name", "bindings"),
-    [("history", ("conversation1", 100)), ("history_before", ("conversation1", 1 << 60, 1, 100))],
+    [("history", (*CONVERSATION, 100)), ("history_before", (*CONVERSATION, 1 << 60, 1, 100))],
 )
 def test_history_is_read_in_its_order(
     name: str, bindings: tuple[Any, ...], plan_of: Callable[..., Plan]
@@ -145,8 +153,16 @@ def test_history_is_read_in_its_order(
     """The index gives conversation and time; what is before a moment is not read and thrown away."""
     (step,) = plan_of(named(name), bindings)
 
-    assert "conversation_id=?" in step
+    assert "conversation_key=?" in step
     assert (name == "history") or "(timestamp,id)<(?,?)" in step or "timestamp<?" in step
+
+
+def test_what_is_older_is_counted(plan_of: Callable[..., Plan]) -> None:
+    """It is counted in an index, without reading texts."""
+    plan = plan_of(named("count_before"), (0, 500))
+
+    check(plan, BY_TIME)
+    assert "COVERING INDEX" in plan[0]
 
 
 def test_thread(plan_of: Callable[..., Plan]) -> None:
@@ -172,7 +188,9 @@ def test_summaries(plan_of: Callable[..., Plan]) -> None:
 )
 def test_metrics(name: str, index: str, part: str, plan_of: Callable[..., Plan]) -> None:
     """They are computed from an index, without reading texts, or from one conversation."""
-    bindings = {"since": 0, "day_us": 86_400_000_000, "conversation_id": "conversation1"}
+    bindings: dict[str, Any] = {"since": 0, "day_us": 86_400_000_000}
+    if name == "metrics_of_conversation":
+        bindings |= {"conversation_key": KEY, "conversation_id": "conversation1"}
     wanted = bindings if name == "metrics_of_conversation" or part else {"since": 0}
 
     plan = plan_of(named(name + part), wanted)
@@ -183,7 +201,7 @@ def test_metrics(name: str, index: str, part: str, plan_of: Callable[..., Plan])
 
 def test_state(plan_of: Callable[..., Plan]) -> None:
     """It is one look-up in a small table."""
-    for name in ("state", "counters"):
+    for name in ("state", "counters", "has_split_pages"):
         assert ["SEARCH nanobrain_tables USING PRIMARY KEY (name=?)"] == plan_of(
             named(name), ("conversations",)
         )
@@ -194,7 +212,7 @@ def test_state(plan_of: Callable[..., Plan]) -> None:
 Q = ConversationQuery
 
 
-def statements(connection: apsw.Connection, query: ConversationQuery) -> list[tuple[str, Any]]:
+def statements_of_pages(connection: apsw.Connection, query: ConversationQuery) -> list[tuple[str, Any]]:
     """Read two pages, and return what was asked for that."""
     asked: list[tuple[str, Any]] = []
 
@@ -218,7 +236,7 @@ def plans_of_query(database: Path, plan_of: Callable[..., Plan]) -> Callable[[Co
 
     async def write(query: ConversationQuery) -> list[tuple[str, Any]]:
         async with SQLiteAdapter(database) as adapter:
-            return await adapter.engine.read(statements, query)
+            return await adapter.engine.read(statements_of_pages, query)
 
     return lambda query: [plan_of(*each) for each in asyncio.run(write(query))]
 
@@ -312,7 +330,7 @@ def test_rows_of_a_search(plan_of: Callable[..., Plan]) -> None:
 @pytest.mark.parametrize("direction", ["before", "behind"])
 def test_neighbours(direction: str, plan_of: Callable[..., Plan]) -> None:
     """What lies around an exchange is read from one place of an index, and from nowhere else."""
-    plan = plan_of(for_table(SEARCH[direction], "conversations"), ("conversation1", 0, 1, 2))
+    plan = plan_of(for_table(SEARCH[direction], "conversations"), (KEY, 0, 1, 2))
 
     check(plan, BY_CONVERSATION)
     assert "COVERING INDEX" in plan[0]
@@ -332,7 +350,7 @@ def test_what_is_not_indexed_yet(name: str, plan_of: Callable[..., Plan]) -> Non
 
 def test_the_size_of_a_conversation(plan_of: Callable[..., Plan]) -> None:
     """It is counted in an index."""
-    plan = plan_of(for_table(SEARCH["count_conversation"], "conversations"), ("conversation1", 10_000))
+    plan = plan_of(for_table(SEARCH["count_conversation"], "conversations"), (KEY, 10_000))
 
     assert any(f"COVERING INDEX {BY_CONVERSATION}" in step for step in plan), plan
 

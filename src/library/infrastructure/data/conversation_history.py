@@ -150,7 +150,7 @@ class ConversationHistoryUnit(DataUnitBase):
     @overload
     async def update_message(self, message: int, **changes: Any) -> ConversationMessage: ...
     async def update_message(self, message: ConversationMessage | int, **changes: Any) -> ConversationMessage:
-        """Change a saved exchange.
+        """Change a saved exchange; the former texts leave the database's files soon after.
 
         Args:
             message: the exchange as it shall be, with its `message_id`; or the `message_id` alone.

@@ -21,7 +21,6 @@ from library.infrastructure.data.errors import InvalidOptionError
 from library.infrastructure.data.option_checks import check_whole_number
 from library.infrastructure.data.storage import DatabaseAdapter
 from library.infrastructure.data.worker import run_in_worker
-from library.infrastructure.interfaces.database.sqlite.connection import open_reader
 from library.infrastructure.interfaces.database.sqlite.conversations import SQLiteConversationStore
 from library.infrastructure.interfaces.database.sqlite.engine import MEMORY, Engine, open_engine
 from library.infrastructure.interfaces.database.sqlite.erasing import rewrite
@@ -124,7 +123,7 @@ class SQLiteAdapter(DatabaseAdapter):
         if self.path == MEMORY:
             problems = await engine.read(_check_file)
         else:
-            problems = await run_in_worker(self._check_afresh)
+            problems = await run_in_worker(self._check_afresh, engine)
         if not problems:
             for store in await self._all_stores():
                 problems += await store.check_index()
@@ -138,7 +137,7 @@ class SQLiteAdapter(DatabaseAdapter):
         if self.path == MEMORY:
             await engine.read(_copy_to, temporary, target, self.path)
         else:
-            await run_in_worker(self._back_up, temporary, target)
+            await run_in_worker(self._back_up, engine, temporary, target)
 
     async def vacuum(self) -> None:
         """Rewrite the file without gaps; it needs as much free space again, and saves wait meanwhile."""
@@ -214,10 +213,10 @@ class SQLiteAdapter(DatabaseAdapter):
         names: list[str] = await self.engine.read(_table_names)
         return [self.conversations(name) for name in names]
 
-    def _check_afresh(self) -> list[str]:
+    def _check_afresh(self, engine: Engine) -> list[str]:
         """Check with a connection that remembers nothing: FTS5 takes what one remembers for damage."""
         try:
-            connection = open_reader(self.path, self.busy_timeout_s)
+            connection = engine.connect_reader()
             try:
                 return _check_file(connection)
             finally:
@@ -225,9 +224,9 @@ class SQLiteAdapter(DatabaseAdapter):
         except apsw.Error as error:
             raise translate(error, "check", self.path) from error
 
-    def _back_up(self, temporary: str, target: str) -> None:
+    def _back_up(self, engine: Engine, temporary: str, target: str) -> None:
         try:
-            connection = open_reader(self.path, self.busy_timeout_s)
+            connection = engine.connect_reader()
             try:
                 _copy_to(connection, temporary, target, self.path)
             finally:

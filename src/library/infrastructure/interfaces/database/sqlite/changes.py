@@ -159,6 +159,7 @@ class Changes:
                 connection, [(message_id, row.conversation_id, row.user_input, row.agent_response)]
             )
         (former_length,) = fetch_known_row(connection, self._sql["lengths"], message_id)
+        connection.execute(self._sql["blank"], (message_id,))
         connection.execute(self._sql["replace"], row.values())
         if fetch_known_row(connection, self._sql["lengths"], message_id)[0] > former_length:
             connection.execute(self._sql["set_split"], (self._table,))

@@ -86,6 +86,7 @@ class SQLiteConversationStore(ConversationStore):
                 await engine.write(self._open_index, None, "open")
             if engine.has_found_log or await engine.read(self._index.must_merge):
                 self._erasing.want()
+            await engine.write(_wake, None, "open", in_transaction=False)
         self._opened = engine
 
     def _migrate(self, connection: apsw.Connection, payloads: Sequence[None]) -> Sequence[None]:
@@ -330,6 +331,11 @@ class SQLiteConversationStore(ConversationStore):
         if engine.writer is not None:
             problems += await engine.write(self._index.verify, None, "check", in_transaction=False)
         return [f"table {self._table}: {problem}" for problem in problems]
+
+
+def _wake(_connection: apsw.Connection, payloads: Sequence[None]) -> Sequence[None]:
+    """Do nothing but have the writer look at its upkeep."""
+    return payloads
 
 
 def _to_rows(messages: Sequence[ConversationMessage]) -> list[Row]:

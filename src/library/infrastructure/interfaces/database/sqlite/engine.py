@@ -100,14 +100,13 @@ class Engine:
         except (apsw.ReadOnlyError, apsw.CantOpenError):
             if path == MEMORY or not os.path.exists(path):
                 raise
-        self.readers = None if path == MEMORY else Readers(self._connect_reader, path, readers)
+        self.readers = None if path == MEMORY else Readers(self.connect_reader, path, readers)
         if self._writing is not None and self._writing.readonly("main"):
             self._writing.close()
             self._writing = None
         if self._writing is not None:
             # The writer closes last: only who may write can end the write-ahead log.
-            last = None if self.readers is None else self.readers.join
-            self.writer = Writer(self._writing, path, synchronous, last)
+            self.writer = Writer(self._writing, path, synchronous, self._wait_for_readers, self._forget_file)
         if path != MEMORY:
             self._identity = _identity(path)
             _open_files.add(self._identity)
@@ -197,11 +196,19 @@ class Engine:
             self.readers.join()
         if self.writer is not None:
             self.writer.join()
-        if self._identity is not None:
-            _open_files.remove(self._identity)
-            self._identity = None
+        self._forget_file()
 
-    def _connect_reader(self) -> apsw.Connection:
+    def _wait_for_readers(self) -> None:
+        if self.readers is not None:
+            self.readers.join()
+
+    def _forget_file(self) -> None:
+        identity, self._identity = self._identity, None
+        if identity is not None:
+            _open_files.remove(identity)
+
+    def connect_reader(self) -> apsw.Connection:
+        """Open one more connection that only reads; whoever asks for it closes it."""
         try:
             return open_reader(self.path, self._busy_timeout_s)
         except (apsw.CantOpenError, apsw.ReadOnlyError):

@@ -49,6 +49,8 @@ TextRow = tuple[int, str, str, str]
 """Id, conversation, user input, agent response."""
 IndexRow = tuple[int, str, str, str]
 """Id, and what is indexed of it."""
+_PASSING_ROW: Final[IndexRow] = (0, "x", "", "")
+"""No exchange has this id."""
 
 
 class SearchIndex:
@@ -145,6 +147,8 @@ class SearchIndex:
             expected: how many are going to be erased in all, with other calls.
 
         """
+        if not rows:
+            return
         total, _ = fetch_known_row(connection, self._sql["reach"], self._table)
         is_quick = expected * _ROWS_MERGED_MEANWHILE > total
         if is_quick:
@@ -154,7 +158,19 @@ class SearchIndex:
         if is_quick:
             connection.execute(self._sql["secure_delete"], (1,))
         if is_quick or self._has_stale_separator(connection, prepared):
-            connection.execute(self._sql["want_merge"], (self._table,))
+            self._want_merge(connection)
+
+    def _want_merge(self, connection: apsw.Connection) -> None:
+        """Have the index merged, from the beginning.
+
+        A row that comes and goes makes a second segment: one alone is not merged.
+        """
+        connection.execute(self._sql["secure_delete"], (0,))
+        insert_rows(connection, self._sql["add"], [_PASSING_ROW])
+        connection.execute(self._sql["remove"], _PASSING_ROW)
+        connection.execute(self._sql["secure_delete"], (1,))
+        connection.execute(self._sql["want_merge"], (self._table,))
+        self._merges = 0
 
     def _has_stale_separator(self, connection: apsw.Connection, rows: Iterable[IndexRow]) -> bool:
         """Tell whether a word that is gone still separates pages of the index, or the beginning of one does.

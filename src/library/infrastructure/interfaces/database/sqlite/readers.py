@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import queue
 import threading
 import time
@@ -17,6 +18,8 @@ from library.infrastructure.interfaces.database.sqlite.latency import Latencies
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+logger = logging.getLogger(__name__)
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -100,13 +103,26 @@ class Readers:
             except BaseException as error:  # noqa: BLE001 - whatever it is, the caller must hear of it
                 result = error
             if connection is not None and connection.in_transaction:
-                connection.execute("ROLLBACK")
-            deliver([(answer, result)])
+                connection = self._roll_back(connection)
             self.latencies.add(time.perf_counter() - queued_at)
+            deliver([(answer, result)])
             del job, fn, answer, result
         if connection is not None:
-            self.connections.remove(connection)
-            connection.close()
+            self._close(connection)
+
+    def _roll_back(self, connection: apsw.Connection) -> apsw.Connection | None:
+        """End a transaction that was left open; a connection that cannot do that is given up."""
+        try:
+            connection.execute("ROLLBACK")
+        except apsw.Error:
+            logger.exception("cannot end a transaction on %s", self._path)
+            self._close(connection)
+            return None
+        return connection
+
+    def _close(self, connection: apsw.Connection) -> None:
+        self.connections.remove(connection)
+        connection.close()
 
     def _next(self) -> ReadJob | None:
         with self._guard:

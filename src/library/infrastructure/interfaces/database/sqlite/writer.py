@@ -83,7 +83,8 @@ class Writer:
         connection: apsw.Connection,
         path: str,
         synchronous: Synchronous,
-        wait_for_others: Callable[[], None] | None = None,
+        wait_for_others: Callable[[], None],
+        when_closed: Callable[[], None],
     ) -> None:
         """Take over an open connection, and start.
 
@@ -92,9 +93,11 @@ class Writer:
             path: what errors call the database.
             synchronous: how the connection is set.
             wait_for_others: returns when all others have closed their connections; called in the end.
+            when_closed: called when this one is closed, too.
 
         """
         self._wait_for_others = wait_for_others
+        self._when_closed = when_closed
         self._connection = connection
         self._path = path
         self._synchronous: Synchronous = synchronous
@@ -356,10 +359,10 @@ class Writer:
             )
 
     def _close_connection(self) -> None:
-        if self._wait_for_others is not None:
-            self._wait_for_others()
+        self._wait_for_others()
         try:
             self._connection.set_wal_hook(None)
             self._connection.close()
         except apsw.Error as error:
             logger.warning("closing %s: %s", self._path, error)
+        self._when_closed()
