@@ -32,8 +32,7 @@ def open_writer(path: str, synchronous: Synchronous, busy_timeout_s: float) -> a
         connection.execute(f"PRAGMA cache_size = -{_WRITER_CACHE_KIB}")
         connection.execute("PRAGMA fullfsync = ON")
         connection.execute(f"PRAGMA journal_size_limit = {_JOURNAL_LIMIT_BYTES}")
-        if connection.execute("PRAGMA journal_mode").get != "wal":
-            connection.execute("PRAGMA journal_mode = WAL")
+        _switch_to_log(connection, time.monotonic() + busy_timeout_s)
         set_synchronous(connection, synchronous)
         connection.execute("PRAGMA wal_autocheckpoint = 0")
     except BaseException:
@@ -65,6 +64,20 @@ def open_immutable(path: str) -> apsw.Connection:
     connection = apsw.Connection(uri, flags=apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI)
     register_functions(connection)
     return connection
+
+
+def _switch_to_log(connection: apsw.Connection, deadline: float) -> None:
+    """Switch to the write-ahead log; SQLite does not wait by itself when several processes do so at once."""
+    while True:
+        try:
+            if connection.execute("PRAGMA journal_mode").get != "wal":
+                connection.execute("PRAGMA journal_mode = WAL")
+        except apsw.BusyError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(random.uniform(0.001, _LONGEST_NAP_S))  # noqa: S311 - no secret
+        else:
+            return
 
 
 def _open(path: str, flags: int, busy_timeout_s: float) -> apsw.Connection:

@@ -60,6 +60,7 @@ class Erasing:
         self._busy_timeout_s = busy_timeout_s
         self._sql = statements(table)
         self._is_wanted = False
+        self._must_tell = False
         self._tried_at = 0.0
 
     # -- jobs ------------------------------------------------------------------------------------------------
@@ -121,7 +122,7 @@ class Erasing:
         connection.executemany(self._sql["blank"], [(message_id,) for message_id in parents])
         connection.executemany(self._sql["delete"], [(message_id,) for message_id in parents])
         self._counters.write(connection, last_id, indexed_id, changes + len(rows))
-        self._is_wanted = True
+        self._is_wanted = self._must_tell = True
         return len(rows)
 
     # -- upkeep ----------------------------------------------------------------------------------------------
@@ -148,7 +149,8 @@ class Erasing:
             return True
         is_known_to_be_blocked = time.monotonic() - self._tried_at < _RETRY_S and self._is_wanted
         if not self._empty_log(connection, 0.0 if is_known_to_be_blocked else patience_s):
-            if not is_known_to_be_blocked:
+            if self._must_tell:
+                self._must_tell = False
                 logger.warning(
                     "what was erased is still in the write-ahead log of %s, since a reader in some process "
                     "looks at an earlier state, or the disk is full; it goes when that has ended",
