@@ -18,6 +18,7 @@ and single characters, of scripts without spaces and emoji, which are searched f
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from hashlib import blake2b
 from typing import Final, NamedTuple
 
@@ -84,6 +85,7 @@ def index_texts(user_input: str, agent_response: str, scope: str) -> IndexTexts:
     return IndexTexts(asked, answered, " ".join(marks))
 
 
+@lru_cache(maxsize=4096)
 def scope_mark(conversation_id: str) -> str:
     """Give the mark that each exchange of a conversation carries in the index."""
     digest = blake2b(conversation_id.encode("utf-8", "surrogatepass"), digest_size=8)

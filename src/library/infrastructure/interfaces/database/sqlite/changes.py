@@ -67,7 +67,7 @@ class Changes:
             for given in order.rows:
                 if given.id is None:
                     last_id += 1
-                    row = given._replace(id=last_id)
+                    row = Row(last_id, *given[1:])
                 else:
                     self._check_new(connection, given.id, taken)
                     row = given

@@ -30,6 +30,7 @@ from library.infrastructure.interfaces.database.sqlite.pages import Pages
 from library.infrastructure.interfaces.database.sqlite.rows import (
     conversation_key,
     to_message,
+    to_messages,
     to_row,
 )
 from library.infrastructure.interfaces.database.sqlite.search import search
@@ -201,14 +202,14 @@ class SQLiteConversationStore(ConversationStore):
             if place is None:
                 raise self._changes.not_found(before, f" in the conversation {conversation_id!r}")
             found = fetch_rows(connection, self._sql["history_before"], *conversation, *place, rows)
-        return [to_message(row) for row in found][::-1]
+        return to_messages(reversed(found))
 
     async def thread(self, message_id: int) -> list[ConversationMessage]:
         """See `ConversationStore`."""
         found = await self._select("thread", message_id)
         if not found:
             raise self._changes.not_found(message_id)
-        return [to_message(row) for row in found]
+        return to_messages(found)
 
     async def query(self, query: ConversationQuery) -> list[ConversationMessage]:
         """See `ConversationStore`."""

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
 
 _SQL: Final = read_named("indexing.sql")
-_PART_ROWS: Final = 1000
+_PART_ROWS: Final = 2000
 _DUE_ROWS: Final = 4000
 _PART_CHARACTERS: Final = 2_000_000
 _OVERDUE_ROWS: Final = 20_000

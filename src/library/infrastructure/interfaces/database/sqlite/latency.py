@@ -18,11 +18,11 @@ class Latencies:
         self.count = 0
         """How many calls there were in all."""
 
-    def add(self, seconds: float) -> None:
-        """Take note of a call."""
+    def add(self, *seconds: float) -> None:
+        """Take note of calls."""
         with self._guard:
-            self.count += 1
-            self._last.append(seconds)
+            self.count += len(seconds)
+            self._last.extend(seconds)
 
     def summary(self) -> dict[str, float]:
         """Return p50, p95 and the longest of the last calls, in milliseconds; empty if there were none."""

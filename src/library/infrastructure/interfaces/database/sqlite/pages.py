@@ -20,7 +20,7 @@ from library.infrastructure.interfaces.database.sqlite.named_sql import (
     for_table,
     read_named,
 )
-from library.infrastructure.interfaces.database.sqlite.rows import COLUMNS, conversation_key, to_message
+from library.infrastructure.interfaces.database.sqlite.rows import COLUMNS, conversation_key, to_messages
 
 if TYPE_CHECKING:
     import apsw
@@ -82,7 +82,7 @@ class Pages:
             last = page[-1]
             value = {"timestamp": last[2], "response_time_ms": last[5], "message_id": last[0]}
             self._position = value[self._filters.order_field], last[0]
-        return [to_message(row) for row in page]
+        return to_messages(page)
 
     def statement(self) -> str:
         """Write the statement of the next page."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+from functools import lru_cache
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -16,7 +18,7 @@ from library.infrastructure.data.json_reading import decode
 from library.infrastructure.data.utc_time import from_microseconds, to_microseconds
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     import apsw
 
@@ -24,10 +26,12 @@ COLUMNS: Final = (
     "id, conversation_id, timestamp, user_input, agent_response, response_time_ms, parent_id, metadata"
 )
 _NO_METADATA: Final = "{}"
+_EPOCH: Final = from_microseconds(0)
 _ROWS_A_STATEMENT: Final = (128, 16, 1)
 """Few sizes, so that the statements stay prepared; many rows in one take the interpreter's lock once."""
 
 
+@lru_cache(maxsize=4096)
 def conversation_key(conversation_id: str) -> int:
     """Give the number by which a conversation is indexed: 64 bits of a BLAKE2b digest, signed."""
     digest = blake2b(conversation_id.encode(), digest_size=8, person=b"nanobrain").digest()
@@ -73,19 +77,27 @@ def to_row(message: ConversationMessage) -> Row:
     )
 
 
+def to_messages(rows: Iterable[tuple[Any, ...]]) -> list[ConversationMessage]:
+    """Build the exchanges of rows."""
+    return [
+        build_message(
+            ConversationMessage,
+            row[1],
+            row[3],
+            row[4],
+            _EPOCH + timedelta(0, 0, row[2]),
+            row[5],
+            row[0],
+            {} if row[7] == _NO_METADATA else decode(row[7].encode()),
+            row[6],
+        )
+        for row in rows
+    ]
+
+
 def to_message(row: tuple[Any, ...]) -> ConversationMessage:
     """Build the exchange of a row."""
-    return build_message(
-        ConversationMessage,
-        row[1],
-        row[3],
-        row[4],
-        from_microseconds(row[2]),
-        row[5],
-        row[0],
-        {} if row[7] == _NO_METADATA else decode(row[7].encode()),
-        row[6],
-    )
+    return to_messages((row,))[0]
 
 
 def to_result(row: tuple[Any, ...], score: float, snippet: str) -> SearchResult:
