@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import secrets
+import time
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, overload
 
@@ -26,7 +27,7 @@ from library.infrastructure.data.errors import (
 )
 from library.infrastructure.data.option_checks import check_whole_number
 from library.infrastructure.data.storage import DatabaseAdapter, Saved, StaleVersion, default_adapter
-from library.infrastructure.data.utc_time import to_microseconds, to_utc
+from library.infrastructure.data.utc_time import to_utc
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
@@ -521,7 +522,7 @@ class ConversationHistoryUnit(DataUnitBase):
     def _learn(self, version: int) -> None:
         """Take note of a version of this unit's own, and wake its watchers."""
         if version > self._state[0]:
-            self._state = (version, to_microseconds(datetime.now(UTC)))
+            self._state = (version, time.time_ns() // 1000)
         if self._watchers:
             self._on_change()
 

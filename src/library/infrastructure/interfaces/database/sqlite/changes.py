@@ -56,45 +56,47 @@ class Changes:
     def save(self, connection: apsw.Connection, orders: Sequence[SaveOrder]) -> list[Saved]:
         """Store new exchanges."""
         former_last_id, indexed_id, changes = self._counters.read(connection)
-        last_id = max(former_last_id, *(row.id or 0 for order in orders for row in order.rows), 0)
+        given_ids = [row.id for order in orders for row in order.rows if row.id is not None]
+        self._check_new(connection, given_ids)
+        last_id = max([former_last_id, *given_ids])
         rows: list[Row] = []
         saved: list[Saved] = []
-        taken: set[int | None] = set()
         for order in orders:
             if order.if_version not in (None, changes):
                 raise StaleVersion
             ids: list[int] = []
-            for given in order.rows:
-                if given.id is None:
-                    last_id += 1
-                    row = Row(last_id, *given[1:])
-                else:
-                    self._check_new(connection, given.id, taken)
-                    row = given
-                taken.add(row.id)
-                rows.append(row)
-                ids.append(row.id)  # type: ignore[arg-type]  # it has one now
+            for row in order.rows:
+                message_id = row.id
+                if message_id is None:
+                    last_id = message_id = last_id + 1
+                rows.append(Row(message_id, *row[1:]))
+                ids.append(message_id)
             changes += len(ids)
             saved.append(Saved(ids, changes))
         if last_id > MAX_MESSAGE_ID:
             message = f"no message_id is left in {self._table}: one close to {MAX_MESSAGE_ID} was stored"
             raise InvalidValueError(message)
-        self._check_parents(connection, rows)
-        self._insert(connection, rows, former_last_id)
-        passed = [
-            (row.id, row.conversation_id, row.user_input, row.agent_response)
-            for row in rows
-            if row.id is not None and row.id <= indexed_id
-        ]
-        self._index.add(connection, passed)
+        if any(row.parent_id is not None for row in rows):
+            self._check_parents(connection, rows)
+        if not given_ids:
+            insert_rows(connection, self._sql["insert"], rows)
+        else:
+            self._insert_out_of_order(connection, rows, former_last_id, indexed_id)
         self._counters.write(connection, last_id, indexed_id, changes)
         return saved
 
-    def _insert(self, connection: apsw.Connection, rows: Sequence[Row], former_last_id: int) -> None:
-        """Insert rows in the order of their ids; those that do not come behind all others may split pages."""
-        in_order = sorted(row.values() for row in rows)
+    def _insert_out_of_order(
+        self, connection: apsw.Connection, rows: Sequence[Row], former_last_id: int, indexed_id: int
+    ) -> None:
+        """Insert rows with ids of the caller's, in their order; those among others may split pages."""
+        in_order = sorted(rows)
         insert_rows(connection, self._sql["insert"], in_order)
-        if in_order and in_order[0][0] <= former_last_id:
+        passed = [row for row in in_order if (row.id or 0) <= indexed_id]
+        self._index.add(
+            connection,
+            [(row.id or 0, row.conversation_id, row.user_input, row.agent_response) for row in passed],
+        )
+        if (in_order[0].id or 0) <= former_last_id:
             connection.execute(self._sql["set_split"], (self._table,))
 
     def _check_parents(self, connection: apsw.Connection, rows: Sequence[Row]) -> None:
@@ -121,14 +123,17 @@ class Changes:
         found = fetch_row(connection, self._sql["conversation_of"], message_id)
         return found[0] if found else None
 
-    def _check_new(self, connection: apsw.Connection, message_id: int, taken: set[int | None]) -> None:
-        """Refuse an id that is stored already, or comes twice."""
-        if message_id in taken or connection.execute(self._sql["exists"], (message_id,)).get:
-            message = (
-                f"an exchange with the message_id {message_id} is stored already in {self._table}, or comes "
-                "twice: update_message changes it; leave message_id out to store another"
-            )
-            raise DuplicateMessageError(message, message_id=message_id)
+    def _check_new(self, connection: apsw.Connection, message_ids: Sequence[int]) -> None:
+        """Refuse ids that are stored already, or come twice."""
+        seen: set[int] = set()
+        for message_id in message_ids:
+            if message_id in seen or connection.execute(self._sql["exists"], (message_id,)).get:
+                message = (
+                    f"an exchange with the message_id {message_id} is stored already in {self._table}, or "
+                    "comes twice: update_message changes it; leave message_id out to store another"
+                )
+                raise DuplicateMessageError(message, message_id=message_id)
+            seen.add(message_id)
 
     # -- changing --------------------------------------------------------------------------------------------
 
@@ -160,7 +165,7 @@ class Changes:
             )
         (former_length,) = fetch_known_row(connection, self._sql["lengths"], message_id)
         connection.execute(self._sql["blank"], (message_id,))
-        connection.execute(self._sql["replace"], row.values())
+        connection.execute(self._sql["replace"], row)
         if fetch_known_row(connection, self._sql["lengths"], message_id)[0] > former_length:
             connection.execute(self._sql["set_split"], (self._table,))
         self._counters.write(connection, last_id, indexed_id, count + 1)
@@ -200,11 +205,19 @@ class Changes:
         conversation = (conversation_key(conversation_id), conversation_id)
         has_parents = connection.execute(self._sql["has_parents"], conversation).get
         select, bindings = ("thread", (at,)) if has_parents else ("leading_to", (*conversation, *place))
-        rows = [Row(*row) for row in fetch_rows(connection, self._sql[select], *bindings)]
+        rows = [
+            Row._make((*row, conversation_key(row[1])))
+            for row in fetch_rows(connection, self._sql[select], *bindings)
+        ]
         last_id = self._counters.read(connection)[0]
         new_ids = {row.id: last_id + number for number, row in enumerate(rows, 1)}
         copies = [
-            row._replace(id=new_ids[row.id], conversation_id=new_id, parent_id=new_ids.get(row.parent_id))
+            row._replace(
+                id=new_ids[row.id],
+                conversation_id=new_id,
+                parent_id=new_ids.get(row.parent_id),
+                conversation_key=conversation_key(new_id),
+            )
             for row in rows
         ]
         self.save(connection, [SaveOrder(copies, None)])

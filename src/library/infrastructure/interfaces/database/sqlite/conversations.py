@@ -52,6 +52,7 @@ _INLINE_MESSAGES: Final = 100
 _BACKLOG_ROWS: Final = 500
 """A search looks at up to so many exchanges that are not indexed yet, at some 10 us each."""
 _CATCH_UP_PATIENCE_S: Final = 0.05
+_FEW_CONVERSATIONS: Final = 500
 _PAGE_ROWS: Final = 1000
 _DAY_US: Final = 86_400_000_000
 _FIRST_MOMENT: Final = -(1 << 62)
@@ -244,7 +245,9 @@ class SQLiteConversationStore(ConversationStore):
 
     async def summaries(self, limit: int | None, after: tuple[int, int] | None) -> list[ConversationSummary]:
         """See `ConversationStore`."""
-        rows = await self._select("summaries", *(after or _BEHIND_ALL), -1 if limit is None else limit)
+        rows = await self._adapter.engine.read(
+            self._read_summaries, after or _BEHIND_ALL, -1 if limit is None else limit
+        )
         return [
             ConversationSummary(
                 conversation_id=row[0],
@@ -256,6 +259,14 @@ class SQLiteConversationStore(ConversationStore):
             )
             for row in rows
         ]
+
+    def _read_summaries(
+        self, connection: apsw.Connection, after: tuple[int, int], limit: int
+    ) -> list[tuple[Any, ...]]:
+        """List conversations in the way that suits their number."""
+        (count,) = fetch_known_row(connection, self._sql["count_conversations"], _FEW_CONVERSATIONS + 1)
+        name = "summaries_of_few" if count <= _FEW_CONVERSATIONS else "summaries"
+        return fetch_rows(connection, self._sql[name], *after, limit)
 
     async def search(
         self,

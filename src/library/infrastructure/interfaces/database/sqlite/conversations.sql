@@ -116,8 +116,42 @@ SELECT 1 FROM "{table}" WHERE conversation_key = ? AND conversation_id = ? LIMIT
 SELECT {columns} FROM "{table}"
 WHERE conversation_key = ? AND conversation_id = ? AND (timestamp, id) <= (?, ?) ORDER BY timestamp, id
 
+-- count_conversations --
+-- Leaps from one conversation to the next, up to a limit.
+WITH RECURSIVE each (key) AS (
+    SELECT min(conversation_key) FROM "{table}"
+    UNION ALL
+    SELECT (SELECT min(conversation_key) FROM "{table}" WHERE conversation_key > each.key)
+    FROM each WHERE each.key IS NOT NULL
+    LIMIT ?
+)
+SELECT count(key) FROM each
+
+-- summaries_of_few --
+-- Leaps from one conversation to the next, and sorts: quick where there are few, however long they are.
+WITH RECURSIVE each (key) AS (
+    SELECT min(conversation_key) FROM "{table}"
+    UNION ALL
+    SELECT (SELECT min(conversation_key) FROM "{table}" WHERE conversation_key > each.key)
+    FROM each WHERE each.key IS NOT NULL
+)
+SELECT last.conversation_id, last.timestamp, last.id,
+    (SELECT count(*) FROM "{table}" WHERE conversation_key = last.conversation_key),
+    first.timestamp, first.user_input
+FROM each
+CROSS JOIN "{table}" AS last ON last.id = (
+    SELECT id FROM "{table}" WHERE conversation_key = each.key ORDER BY timestamp DESC, id DESC LIMIT 1
+)
+CROSS JOIN "{table}" AS first ON first.id = (
+    SELECT id FROM "{table}" WHERE conversation_key = each.key ORDER BY timestamp, id LIMIT 1
+)
+WHERE (last.timestamp, last.id) < (?, ?)
+ORDER BY last.timestamp DESC, last.id DESC
+LIMIT ?
+
 -- summaries --
--- Walks from the newest exchange on, and keeps those that are the last of their conversations.
+-- Walks from the newest exchange on, and keeps those that are the last of their conversations: quick where there are
+-- many, and none is very long.
 SELECT last.conversation_id, last.timestamp, last.id,
     (SELECT count(*) FROM "{table}" WHERE conversation_key = last.conversation_key),
     first.timestamp, first.user_input

@@ -50,10 +50,8 @@ class Row(NamedTuple):
     response_time_ms: float
     parent_id: int | None
     metadata: str
-
-    def values(self) -> tuple[Any, ...]:
-        """Return what stands in the table, in the order in which it is inserted."""
-        return (*self, conversation_key(self.conversation_id))
+    conversation_key: int
+    """By which the conversation is indexed."""
 
 
 def to_row(message: ConversationMessage) -> Row:
@@ -74,6 +72,7 @@ def to_row(message: ConversationMessage) -> Row:
         message.response_time_ms,
         message.parent_id,
         encode(metadata, "metadata").decode() if metadata else _NO_METADATA,
+        conversation_key(message.conversation_id),
     )
 
 
