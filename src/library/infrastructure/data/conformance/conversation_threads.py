@@ -246,6 +246,21 @@ class ThreadContract(ConversationFoundation):
         assert expected == joined
         assert expected == await unit.list_conversations(limit=None)
 
+    @pytest.mark.parametrize("count", [499, 501, 1200])
+    async def test_many_conversations_are_listed(self, unit: ConversationHistoryUnit, count: int) -> None:
+        """However many there are, the pages joined are all of them once, the newest first."""
+        await unit.save_messages_batch(
+            exchange(conversation_id=f"{number % count}", at=number) for number in range(count + 300)
+        )
+
+        joined: list[ConversationSummary] = []
+        while page := await unit.list_conversations(97, after=joined[-1] if joined else None):
+            joined += page
+
+        newest_first = dict.fromkeys(f"{number % count}" for number in reversed(range(count + 300)))
+        assert list(newest_first) == [each.conversation_id for each in joined]
+        assert {1 + (int(each.conversation_id) < 300) == each.message_count for each in joined} == {True}
+
     @pytest.mark.parametrize("after", ["", "1", "1.x", "abc.1", 5, " 1.2", "1.2\n", "9" * 30 + ".1"])
     async def test_cursors_that_are_none(self, unit: ConversationHistoryUnit, after: Any) -> None:
         """Are refused."""
