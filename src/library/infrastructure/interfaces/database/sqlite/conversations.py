@@ -112,11 +112,15 @@ class SQLiteConversationStore(ConversationStore):
 
     async def update(self, message_id: int, changes: Mapping[str, Any]) -> ConversationMessage:
         """See `ConversationStore`."""
-        self._erasing.want()
         updated: ConversationMessage = await self._write(
-            self._changes.update, (message_id, changes), "update an exchange in"
+            self._update, (message_id, changes), "update an exchange in"
         )
         return updated
+
+    def _update(self, connection: apsw.Connection, orders: Sequence[Any]) -> Sequence[ConversationMessage]:
+        """Change exchanges, and have the former texts removed from the log once this is committed."""
+        self._erasing.want()
+        return self._changes.update(connection, orders)
 
     async def delete(self, message_id: int) -> bool:
         """See `ConversationStore`."""
