@@ -43,8 +43,9 @@ lint: $(VENV)/.ready-dev ## check style, format, types and the direction of impo
 docs: $(VENV)/.ready-dev ## run the code in README and docs, and the specification's
 	@$(VPY) -m pytest tests/docs README.md $(wildcard docs) $(ARGS)
 
-bench: $(VENV)/.ready-bench ## measure the units, beside other libraries
+bench: $(VENV)/.ready-bench ## measure the units and the conversation history, beside other libraries
 	@$(VPY) benchmarks/units.py
+	@$(VPY) benchmarks/history.py $(ARGS)
 
 build: $(VENV)/.ready-dev ## build the wheel and the source distribution into dist/
 	@rm -rf dist
