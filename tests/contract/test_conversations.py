@@ -35,5 +35,5 @@ class TestConversations(ConversationContract):
             url=lambda place: f"sqlite:///{place}/conversations.db",
             can=DatabaseAbility.DURABLE | DatabaseAbility.SHARED,
         ),
-        DatabaseKind(name="SQLite memory", make=sqlite_memory, url=lambda _: "sqlite://"),
+        DatabaseKind(name="SQLite memory", make=sqlite_memory, url=lambda _: "sqlite:///:memory:"),
     )

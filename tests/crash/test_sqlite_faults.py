@@ -578,3 +578,39 @@ async def test_storms_of_cancelled_reads(tmp_path: Path) -> None:
             await asyncio.gather(*reads, return_exceptions=True)
 
         assert 2000 == len(await there(unit))
+
+
+# -- what other programs do ----------------------------------------------------------------------------------
+
+
+async def test_a_file_that_is_deleted_while_it_is_open(tmp_path: Path) -> None:
+    """Nothing is acknowledged that would be gone with the file."""
+    path = tmp_path / "conversations.db"
+    async with SQLiteAdapter(path) as adapter, ConversationHistoryUnit(adapter) as unit:
+        await unit.save_message(exchange("kept"))
+        for each in tmp_path.iterdir():
+            each.unlink()
+
+        with pytest.raises(StorageError, match=r"conversations\.db was deleted, moved or replaced"):
+            await unit.save_message(exchange("lost"))
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE conversations SET metadata = 'not json' WHERE id = 1",
+        "UPDATE conversations SET user_input = CAST(x'6bff6570' AS TEXT) WHERE id = 1",
+    ],
+)
+async def test_rows_that_nobody_saved(statement: str, tmp_path: Path) -> None:
+    """Metadata that are no JSON, and text that is no UTF-8, are damage, which `check` finds."""
+    path = tmp_path / "conversations.db"
+    await fill(path, "indexed", "kept")
+    change(path, statement)
+
+    async with SQLiteAdapter(path) as adapter, ConversationHistoryUnit(adapter) as unit:
+        with pytest.raises(CorruptDataError, match=r"conversations\.db"):
+            await unit.get_message(1)
+        assert [
+            "table conversations: 1 exchanges cannot be read (message_id 1, ...)"
+        ] == await adapter.check()

@@ -258,9 +258,10 @@ def test_the_history_of_something_else_is_left_alone(tmp_path: Path):
 
     path = tmp_path / "mine.db"
     asyncio.run(save())
-    done = run(path)
-    assert 1 == done.returncode
-    assert re.fullmatch(r"error: .*other conversations.*--fresh\n", done.stderr)
+    for arguments in ([], ["--fresh"]):
+        done = run(path, *arguments)
+        assert 1 == done.returncode
+        assert re.fullmatch(r"error: .*other conversations.*--database\n", done.stderr)
     assert ["mine"] == [each.conversation_id for each in saved_in(path)]
 
 

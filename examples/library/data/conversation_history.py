@@ -185,6 +185,7 @@ async def work(options: argparse.Namespace, console: Console, status: Console) -
     answers = ConversationHistoryUnit(adapter, table_name="answers")
     async with history, answers:
         if options.fresh:
+            await count_saved(history, exchanges)  # refuses to erase what the example has not saved
             await history.clear()
             await answers.clear()
         say(status, await fill(history, shown_path(options.database), exchanges))

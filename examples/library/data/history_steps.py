@@ -72,7 +72,7 @@ async def count_saved(history: ConversationHistoryUnit, exchanges: Sequence[Exch
         if not is_known or exchanges[number - 1].user_input != last.user_input:
             raise InputError(
                 f"{history.database_adapter.url} holds other conversations, or more of them: "
-                "choose another --database, or start again with --fresh"
+                "choose another --database"
             )
         return int(number)
     return 0

@@ -135,6 +135,11 @@ class ConversationHistoryUnit(DataUnitBase):
 
         """
         self._check_usable()
+        if isinstance(messages, ConversationMessage) or not hasattr(messages, "__iter__"):
+            kind = type(messages).__name__
+            raise InvalidValueError(
+                f"messages must be several ConversationMessages, such as a list, not {kind}"
+            )
         return (await self._save([_checked(message) for message in messages])).ids
 
     async def _save(self, messages: list[ConversationMessage], if_version: int | None = None) -> Saved:
@@ -247,6 +252,9 @@ class ConversationHistoryUnit(DataUnitBase):
 
         """
         self._check_usable()
+        if isinstance(older_than, timedelta) and older_than < timedelta(0):
+            message = f"older_than must not be negative, since that would erase everything: {older_than}"
+            raise InvalidValueError(message)
         try:
             moment = datetime.now(UTC) - older_than if isinstance(older_than, timedelta) else older_than
         except OverflowError as error:

@@ -85,7 +85,9 @@ class ErasingContract(ConversationFoundation):
 
         assert ["1"] == [message.user_input for message in await unit.get_conversation_history("c")]
 
-    @pytest.mark.parametrize("older_than", [None, 5, "2024-01-01", timedelta.max, timedelta.min])
+    @pytest.mark.parametrize(
+        "older_than", [None, 5, "2024-01-01", timedelta.max, timedelta.min, timedelta(-30)]
+    )
     async def test_what_is_no_moment(self, unit: ConversationHistoryUnit, older_than: Any) -> None:
         """Is refused, and nothing is erased."""
         await unit.save_message(exchange())

@@ -29,6 +29,17 @@ WORDS = ("zebra", "quartz", "walrus", "lantern", "zebras", "quartzes")
 class RankingContract(ConversationFoundation):
     """In which order a search finds, and what it shows."""
 
+    async def test_the_word_itself_comes_before_others_of_its_stem(
+        self, unit: ConversationHistoryUnit
+    ) -> None:
+        """However short and full of another inflection an exchange is."""
+        wanted = await unit.save_message(exchange("Which animal is the fastest on land? " * 5, ""))
+        await unit.save_message(exchange("animated animated", "", conversation_id="other"))
+
+        results = await unit.search_conversations("animal")
+
+        assert wanted == results[0].message_id
+
     async def test_what_is_written_so_comes_first(self, unit: ConversationHistoryUnit) -> None:
         """Before other forms of the word, though 400 newer exchanges hold those."""
         exact = [await unit.save_message(exchange("they study", "", conversation_id="old"))]

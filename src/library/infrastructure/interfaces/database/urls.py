@@ -7,7 +7,6 @@ from urllib.parse import unquote, urlsplit
 
 from library.infrastructure.data.errors import InvalidOptionError
 from library.infrastructure.interfaces.database.sqlite.adapter import SQLiteAdapter
-from library.infrastructure.interfaces.database.sqlite.engine import MEMORY
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,8 +18,8 @@ def open_adapter(url: str) -> DatabaseAdapter:
     """Build the adapter for a URL; it is not opened yet.
 
     Args:
-        url: `sqlite:///relative/path.db`, `sqlite:////absolute/path.db`, or `sqlite://` and
-            `sqlite:///:memory:` for one in memory; special characters in the path are percent-encoded.
+        url: `sqlite:///relative/path.db`, `sqlite:////absolute/path.db`, or `sqlite:///:memory:` for one that
+            keeps nothing; special characters in the path are percent-encoded.
 
     Raises:
         InvalidOptionError: the URL names no database that is known.
@@ -38,10 +37,13 @@ def open_adapter(url: str) -> DatabaseAdapter:
 
 def _sqlite(url: str) -> DatabaseAdapter:
     parts = urlsplit(url)
-    if parts.netloc or parts.query or parts.fragment:
-        message = f"{url!r} is no SQLite URL: write sqlite:///relative.db or sqlite:////absolute.db"
+    if parts.netloc or parts.query or parts.fragment or not parts.path[1:]:
+        message = (
+            f"{url!r} names no file: write sqlite:///relative.db or sqlite:////absolute.db, or "
+            "sqlite:///:memory: for a database that keeps nothing"
+        )
         raise InvalidOptionError(message, option="url")
-    return SQLiteAdapter(unquote(parts.path[1:]) or MEMORY)
+    return SQLiteAdapter(unquote(parts.path[1:]))
 
 
 _BUILDERS: Final[dict[str, Callable[[str], DatabaseAdapter]]] = {"sqlite": _sqlite}

@@ -55,9 +55,11 @@ class Scored(NamedTuple):
     """Zero, if the exchange is no result."""
     holds_all: bool
     """Whether it holds each telling term, in any form."""
+    is_exact: bool
+    """Whether it holds each as it was written."""
 
 
-NOTHING: Final = Scored(0.0, holds_all=False)
+NOTHING: Final = Scored(0.0, holds_all=False, is_exact=False)
 
 
 class Ranker:
@@ -106,35 +108,41 @@ class Ranker:
 
     def held_terms(self, user_input: str, agent_response: str) -> list[Term]:
         """List the telling terms and hints that one exchange holds, in any form."""
-        counts, _ = self._count(user_input, agent_response)
+        counts, _, _ = self._count(user_input, agent_response)
         return [term for term, place in self._telling.items() if counts[place]]
 
     def score(self, user_input: str, agent_response: str) -> Scored:
         """Score one exchange."""
         return self._weigh(*self._count(user_input, agent_response))
 
-    def _count(self, user_input: str, agent_response: str) -> tuple[list[float], int]:
-        """Count how often one exchange holds each term, and its characters."""
+    def _count(self, user_input: str, agent_response: str) -> tuple[list[float], set[int], int]:
+        """Count how often one exchange holds each term, which it holds as written, and its characters."""
         folded = fold(f"{user_input}{BARRIER}{agent_response}")
         text = spaced(folded) if self._reads_words else ""
         counts = [0.0] * len(self._weights)
+        exact: set[int] = set()
         forms = self._forms
         for form in forms.pattern.findall(text):
             for place, weight in forms[form]:
                 counts[place] += weight
+                if weight == EXACT:
+                    exact.add(place)
         for place, literal, loose in self._literals:
             found = sum(1 for _ in literal.find(folded))
             counts[place] = EXACT * found
+            if found:
+                exact.add(place)
             if not found and loose is not None:
                 counts[place] = INFLECTED * len(loose.findall(text))
         for place, phrase in self._phrases:
             counts[place] = EXACT * len(phrase.findall(text))
+            exact.add(place)
         for place, marks in self._marks:
             if counts[place] and not marks <= marked_words(folded).union(folded):
                 counts[place] = 0.0
-        return counts, len(folded)
+        return counts, exact, len(folded)
 
-    def _weigh(self, counts: list[float], characters: int) -> Scored:
+    def _weigh(self, counts: list[float], exact: set[int], characters: int) -> Scored:
         if any(counts[place] for place in self._excluded):
             return NOTHING
         weights = self._weights
@@ -150,7 +158,10 @@ class Ranker:
                 score += HINT_WEIGHT * weights[place] * counts[place] / (counts[place] + damping)
         if score:
             score += STOP_WORD_WEIGHT * sum([counts[place] > 0 for place in self._stop_words])
-        return Scored(score, holds_all)
+        is_exact = holds_all and all(
+            any(place in exact and counts[place] for place in group) for group in self._groups
+        )
+        return Scored(score, holds_all, is_exact)
 
 
 def share_with_neighbours(

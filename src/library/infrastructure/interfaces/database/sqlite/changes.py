@@ -74,7 +74,10 @@ class Changes:
             changes += len(ids)
             saved.append(Saved(ids, changes))
         if last_id > MAX_MESSAGE_ID:
-            message = f"no message_id is left in {self._table}: one close to {MAX_MESSAGE_ID} was stored"
+            message = (
+                f"no message_id is left in {self._table}, since one close to {MAX_MESSAGE_ID} was stored: "
+                "copy the exchanges to another table_name"
+            )
             raise InvalidValueError(message)
         if any(row.parent_id is not None for row in rows):
             self._check_parents(connection, rows)

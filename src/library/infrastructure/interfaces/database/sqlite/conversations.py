@@ -168,10 +168,16 @@ class SQLiteConversationStore(ConversationStore):
 
     async def get(self, message_id: int) -> ConversationMessage:
         """See `ConversationStore`."""
-        found = await self._select("get", message_id)
+        return (await self._adapter.engine.read(self._read_known, "get", message_id))[0]
+
+    def _read_known(
+        self, connection: apsw.Connection, name: str, message_id: int
+    ) -> list[ConversationMessage]:
+        """Read what a statement finds of an exchange that has to be there."""
+        found = fetch_rows(connection, self._sql[name], message_id)
         if not found:
             raise self._changes.not_found(message_id)
-        return to_message(found[0])
+        return to_messages(found)
 
     async def latest(self) -> tuple[ConversationMessage | None, int, int]:
         """See `ConversationStore`."""
@@ -211,10 +217,7 @@ class SQLiteConversationStore(ConversationStore):
 
     async def thread(self, message_id: int) -> list[ConversationMessage]:
         """See `ConversationStore`."""
-        found = await self._select("thread", message_id)
-        if not found:
-            raise self._changes.not_found(message_id)
-        return to_messages(found)
+        return await self._adapter.engine.read(self._read_known, "thread", message_id)
 
     async def query(self, query: ConversationQuery) -> list[ConversationMessage]:
         """See `ConversationStore`."""

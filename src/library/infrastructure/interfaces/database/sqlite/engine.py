@@ -12,7 +12,11 @@ from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 import apsw
 
-from library.infrastructure.data.errors import ForkedDatabaseError, ReadOnlyStorageError
+from library.infrastructure.data.errors import (
+    ForkedDatabaseError,
+    ReadOnlyStorageError,
+    StorageError,
+)
 from library.infrastructure.data.fork_safety import reset_after_fork
 from library.infrastructure.interfaces.database.sqlite.connection import (
     Synchronous,
@@ -106,7 +110,14 @@ class Engine:
             self._writing = None
         if self._writing is not None:
             # The writer closes last: only who may write can end the write-ahead log.
-            self.writer = Writer(self._writing, path, synchronous, self._wait_for_readers, self._forget_file)
+            self.writer = Writer(
+                self._writing,
+                path,
+                synchronous,
+                self._wait_for_readers,
+                self._forget_file,
+                self._check_place,
+            )
         if path != MEMORY:
             self._identity = _identity(path)
             _open_files.add(self._identity)
@@ -201,6 +212,21 @@ class Engine:
     def _wait_for_readers(self) -> None:
         if self.readers is not None:
             self.readers.join()
+
+    def _check_place(self) -> None:
+        """Refuse to write into a file that was deleted or replaced: what goes there is lost."""
+        if self._identity is None:
+            return
+        try:
+            is_there = _identity(self.path) == self._identity
+        except OSError:
+            is_there = False
+        if not is_there:
+            message = (
+                f"{self.path} was deleted, moved or replaced while it was open: nothing is written; shut the "
+                "adapter down, see to the file, and open it again"
+            )
+            raise StorageError(message, path=self.path)
 
     def _forget_file(self) -> None:
         identity, self._identity = self._identity, None

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import logging
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 import apsw
@@ -35,6 +36,7 @@ _PART_ROWS: Final = 500
 """How many exchanges are erased in one transaction at most, where there may be many."""
 _PATIENCE_S: Final = 0.25
 _RETRY_S: Final = 1.0
+_TELL_EVERY_S: Final = 60.0
 _SMALL_PAGES: Final = 16_384
 """Up to so many pages (64 MB), a database whose pages were split is rewritten when something is erased."""
 
@@ -61,6 +63,7 @@ class Erasing:
         self._sql = statements(table)
         self._is_wanted = False
         self._must_tell = False
+        self._told_at = -_TELL_EVERY_S
         self._tried_at = 0.0
 
     # -- jobs ------------------------------------------------------------------------------------------------
@@ -102,6 +105,7 @@ class Erasing:
 
     def finish(self, connection: apsw.Connection, payloads: Sequence[None]) -> list[bool]:
         """Do one step of what is left to do; tell whether there is more, which cannot wait."""
+        self._must_tell = time.monotonic() - self._told_at > _TELL_EVERY_S
         return [self._step(connection, _PATIENCE_S)] * len(payloads)
 
     def _erase(
@@ -122,7 +126,7 @@ class Erasing:
         connection.executemany(self._sql["blank"], [(message_id,) for message_id in parents])
         connection.executemany(self._sql["delete"], [(message_id,) for message_id in parents])
         self._counters.write(connection, last_id, indexed_id, changes + len(rows))
-        self._is_wanted = self._must_tell = True
+        self._is_wanted = True
         return len(rows)
 
     # -- upkeep ----------------------------------------------------------------------------------------------
@@ -151,6 +155,7 @@ class Erasing:
         if not self._empty_log(connection, 0.0 if is_known_to_be_blocked else patience_s):
             if self._must_tell:
                 self._must_tell = False
+                self._told_at = time.monotonic()
                 logger.warning(
                     "what was erased is still in the write-ahead log of %s, since a reader in some process "
                     "looks at an earlier state, or the disk is full; it goes when that has ended",
@@ -178,7 +183,6 @@ class Erasing:
             return
         if connection.pragma("page_count") <= _SMALL_PAGES:
             rewrite(connection)
-            self._empty_log(connection, 0.0)
         else:
             logger.warning(
                 "copies of what was erased from %s may be left where SQLite has split pages, since exchanges "
@@ -191,6 +195,8 @@ def rewrite(connection: apsw.Connection) -> None:
     """Rewrite the database without gaps and leftovers."""
     connection.execute("VACUUM")
     connection.execute("UPDATE nanobrain_tables SET has_split_pages = 0")
+    with suppress(apsw.BusyError, apsw.LockedError):  # else the file is shortened at the next checkpoint
+        connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
 
 
 def _survivor(parents: Mapping[int, int | None], message_id: int) -> int | None:

@@ -45,6 +45,17 @@ HOPELESS: Final = (
 """What hits each job of a batch alike, so that there is no use in trying them one by one."""
 
 
+def damaged(error: ValueError, attempted: str, path: str) -> DataUnitError:
+    """Build the error for text that is not UTF-8, or metadata that is not JSON: nobody could save that."""
+    message = (
+        f"cannot {attempted} {path}: it holds what was never saved ({error}); put back a backup, or mend the "
+        "row with the sqlite3 command"
+    )
+    translated = CorruptDataError(message, path=path)
+    translated.__cause__ = error
+    return translated
+
+
 def translate(error: apsw.Error, attempted: str, path: str) -> DataUnitError:
     """Build the error for one of the driver's, which becomes its cause.
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 import apsw
 
 from library.infrastructure.data import worker
+from library.infrastructure.data.json_reading import decode
 from library.infrastructure.interfaces.database.full_text.index_terms import (
     INDEX_VERSION,
     index_texts,
@@ -215,8 +216,14 @@ class SearchIndex:
         _, indexed_id = fetch_known_row(connection, self._sql["reach"], self._table)
         missing = connection.execute(self._sql["rows_not_indexed"], (indexed_id,)).get
         stray = connection.execute(self._sql["indexed_not_rows"]).get
+        unreadable = [
+            row[0] for row in connection.execute(self._sql["rows_as_bytes"]) if not _is_readable(row)
+        ]
         connection.execute("COMMIT")
         problems = []
+        if unreadable:
+            shown = ", ".join(map(str, unreadable[:5]))
+            problems.append(f"{len(unreadable)} exchanges cannot be read (message_id {shown}, ...)")
         if missing:
             problems.append(f"{missing} exchanges are missing from the full-text index")
         if stray:
@@ -230,6 +237,18 @@ class SearchIndex:
         except apsw.CorruptError as error:
             return [[f"the full-text index is damaged: {error}"] for _ in payloads]
         return [[] for _ in payloads]
+
+
+def _is_readable(row: Any) -> bool:
+    """Tell whether the texts of a row are UTF-8, and its metadata JSON."""
+    _, *texts, metadata = row
+    try:
+        for text in texts:
+            text.decode()
+        decode(metadata)
+    except ValueError:
+        return False
+    return True
 
 
 def _prepare(rows: Iterable[TextRow]) -> list[IndexRow]:

@@ -47,6 +47,11 @@ UPDATE nanobrain_tables SET index_must_merge = 0 WHERE name = ?
 -- check --
 INSERT INTO "nanobrain:{table}:search" ("nanobrain:{table}:search") VALUES ('integrity-check')
 
+-- rows_as_bytes --
+SELECT id, CAST(conversation_id AS BLOB), CAST(user_input AS BLOB), CAST(agent_response AS BLOB),
+    CAST(metadata AS BLOB)
+FROM "{table}"
+
 -- rows_not_indexed --
 SELECT count(*) FROM (
     SELECT id FROM "{table}" WHERE id <= ? EXCEPT SELECT id FROM "nanobrain:{table}:search_docsize"

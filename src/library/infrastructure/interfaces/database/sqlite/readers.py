@@ -14,7 +14,7 @@ import apsw
 
 from library.infrastructure.data.errors import UnitClosedError
 from library.infrastructure.interfaces.database.sqlite.answers import deliver
-from library.infrastructure.interfaces.database.sqlite.failures import translate
+from library.infrastructure.interfaces.database.sqlite.failures import damaged, translate
 from library.infrastructure.interfaces.database.sqlite.latency import Latencies
 
 if TYPE_CHECKING:
@@ -141,6 +141,8 @@ class _Reader:
             result = fn(self.connection)
         except apsw.Error as error:
             result = translate(error, "read", self._readers.path)
+        except ValueError as error:
+            result = damaged(error, "read", self._readers.path)
         except BaseException as error:  # noqa: BLE001 - whatever it is, the caller must hear of it
             result = error
         if self.connection is not None and self.connection.in_transaction:

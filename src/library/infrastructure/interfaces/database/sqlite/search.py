@@ -107,7 +107,12 @@ class _Search:
         lifted = share_with_neighbours(
             {message_id: each.score for message_id, each in scored.items()}, self._neighbours(rows, scored)
         )
-        order = sorted(lifted, key=lambda each: (scored[each].holds_all, lifted[each], each), reverse=True)
+        # A word as it was written is never hidden by its inflections, however often these occur.
+        order = sorted(
+            lifted,
+            key=lambda each: (scored[each].holds_all, scored[each].is_exact, lifted[each], each),
+            reverse=True,
+        )
         return [(rows[message_id], lifted[message_id]) for message_id in order[:limit]]
 
     def _count(self) -> int:

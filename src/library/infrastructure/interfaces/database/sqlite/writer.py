@@ -24,7 +24,7 @@ import apsw
 from library.infrastructure.data.errors import DataUnitError, UnitClosedError
 from library.infrastructure.interfaces.database.sqlite.answers import deliver
 from library.infrastructure.interfaces.database.sqlite.connection import Synchronous, set_synchronous
-from library.infrastructure.interfaces.database.sqlite.failures import HOPELESS, translate
+from library.infrastructure.interfaces.database.sqlite.failures import HOPELESS, damaged, translate
 from library.infrastructure.interfaces.database.sqlite.latency import Latencies
 
 if TYPE_CHECKING:
@@ -85,6 +85,7 @@ class Writer:
         synchronous: Synchronous,
         wait_for_others: Callable[[], None],
         when_closed: Callable[[], None],
+        check_place: Callable[[], None],
     ) -> None:
         """Take over an open connection, and start.
 
@@ -94,8 +95,10 @@ class Writer:
             synchronous: how the connection is set.
             wait_for_others: returns when all others have closed their connections; called in the end.
             when_closed: called when this one is closed, too.
+            check_place: raises if the file is not there any more.
 
         """
+        self._check_place = check_place
         self._wait_for_others = wait_for_others
         self._when_closed = when_closed
         self._connection = connection
@@ -257,6 +260,7 @@ class Writer:
 
     def _transact(self, jobs: list[Job]) -> list[Answer]:
         """Do jobs in one transaction; raises when one of them fails, and then nothing has changed."""
+        self._check_place()
         connection = self._connection
         answers: list[Answer] = []
         connection.execute("BEGIN IMMEDIATE")
@@ -271,6 +275,9 @@ class Writer:
                 answers += [(job.answer, result) for job, result in zip(alike, results, strict=True)]
                 start = end
             connection.execute("COMMIT")
+        except ValueError as error:
+            self._roll_back()
+            raise damaged(error, jobs[0].attempted, self._path) from error
         except BaseException:
             self._roll_back()
             raise
