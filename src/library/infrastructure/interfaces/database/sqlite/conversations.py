@@ -53,7 +53,8 @@ _BACKLOG_ROWS: Final = 500
 """A search looks at up to so many exchanges that are not indexed yet, at some 10 us each."""
 _CATCH_UP_PATIENCE_S: Final = 0.05
 _FEW_CONVERSATIONS: Final = 500
-_PAGE_ROWS: Final = 1000
+_PAGE_ROWS: Final = 250
+"""So few that a page is made in less time than a thread may keep the interpreter's lock, which others wait for."""
 _DAY_US: Final = 86_400_000_000
 _FIRST_MOMENT: Final = -(1 << 62)
 _BEHIND_ALL: Final = (1 << 62, 0)
