@@ -54,7 +54,7 @@ _BACKLOG_ROWS: Final = 500
 _CATCH_UP_PATIENCE_S: Final = 0.05
 _FEW_CONVERSATIONS: Final = 500
 _PAGE_ROWS: Final = 250
-"""So few that a page is made in less time than a thread may keep the interpreter's lock, which others wait for."""
+"""So few that a page is made before the interpreter lets another thread run: nobody waits for its lock."""
 _DAY_US: Final = 86_400_000_000
 _FIRST_MOMENT: Final = -(1 << 62)
 _BEHIND_ALL: Final = (1 << 62, 0)
