@@ -348,7 +348,7 @@ class ConversationStore(ABC):
         """Iterate over the exchanges that a query asks for, in its order, in bounded memory.
 
         No transaction stays open meanwhile: an exchange that is there all the time comes once, one that is
-        stored or deleted meanwhile may come or not.
+        stored or deleted meanwhile may come or not, and one that an update moves in the order may come twice.
         """
 
     @abstractmethod
