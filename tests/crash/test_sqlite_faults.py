@@ -614,3 +614,27 @@ async def test_rows_that_nobody_saved(statement: str, tmp_path: Path) -> None:
         assert [
             "table conversations: 1 exchanges cannot be read (message_id 1, ...)"
         ] == await adapter.check()
+
+
+async def test_a_row_that_cannot_be_indexed(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """The index waits for what it cannot read, without a flood of warnings; saving goes on."""
+    path = tmp_path / "conversations.db"
+    await fill(path, "kept")
+    change(
+        path,
+        "INSERT INTO conversations VALUES (9, 'b', 0, 0, CAST(x'6bff6570' AS TEXT), '', 1.0, NULL, '{}')",
+        "UPDATE nanobrain_tables SET last_id = 9",
+    )
+
+    async with (
+        SQLiteAdapter(path) as adapter,
+        ConversationHistoryUnit(adapter) as unit,
+        asyncio.timeout(10),
+    ):
+        while "upkeep" not in caplog.text:
+            await asyncio.sleep(0.05)
+        for _ in range(20):
+            await unit.save_message(exchange("saved"))
+
+        assert 21 == len(await unit.get_conversation_history("a"))
+    assert caplog.text.count("upkeep") < 5

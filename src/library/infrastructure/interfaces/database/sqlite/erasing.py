@@ -143,9 +143,9 @@ class Erasing:
         """Never keep anybody from saving."""
         return False
 
-    def run(self, connection: apsw.Connection) -> None:
-        """Do one step."""
-        self._step(connection, 0.0)
+    def run(self, connection: apsw.Connection) -> bool:
+        """Do one step; a reader may stand in the way."""
+        return self._step(connection, 0.0) or not self._is_wanted
 
     def _step(self, connection: apsw.Connection, patience_s: float) -> bool:
         """Merge a part of the index; when it is merged, empty the log, and see to pages that were split."""

@@ -106,7 +106,7 @@ class SearchIndex:
         """Tell whether saving has run far ahead."""
         return self._last_id - self._indexed_id >= _OVERDUE_ROWS
 
-    def run(self, connection: apsw.Connection) -> None:
+    def run(self, connection: apsw.Connection) -> bool:
         """Index the next exchanges, within a transaction."""
         last_id, indexed_id = fetch_known_row(connection, self._sql["reach"], self._table)
         rows: list[TextRow] = []
@@ -123,6 +123,7 @@ class SearchIndex:
             indexed_id = max(indexed_id, rows[-1][0])
         connection.execute(self._sql["set_reach"], (indexed_id, self._table))
         self.note(last_id, indexed_id)
+        return True
 
     # -- within the transactions of others -------------------------------------------------------------------
 

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import apsw
 
-from library.infrastructure.data.errors import DataUnitError, UnitClosedError
+from library.infrastructure.data.errors import UnitClosedError
 from library.infrastructure.interfaces.database.sqlite.answers import deliver
 from library.infrastructure.interfaces.database.sqlite.connection import Synchronous, set_synchronous
 from library.infrastructure.interfaces.database.sqlite.failures import HOPELESS, damaged, translate
@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _BATCH_JOBS: Final = 1000
+_REST_S: Final = 2.0
+"""How long upkeep rests that could not be done."""
 _IDLE_S: Final = 0.2
 """How long nothing may be asked for before upkeep is done that is not due yet."""
 _CHECKPOINT_PAGES: Final = 1000
@@ -57,8 +59,8 @@ class Upkeep(Protocol):
     def is_overdue(self) -> bool:
         """Tell whether nothing else should be done before."""
 
-    def run(self, connection: apsw.Connection) -> None:
-        """Do a part of it that takes some tens of milliseconds."""
+    def run(self, connection: apsw.Connection) -> bool:
+        """Do a part of it that takes some tens of milliseconds; tell whether that was possible."""
 
 
 @dataclass(slots=True)
@@ -111,6 +113,7 @@ class Writer:
         self._log_pages = 0
         self._checkpoint_at = _CHECKPOINT_PAGES
         self._worried = False
+        self._rests_until = 0.0
         self.commits = 0
         self.jobs = 0
         self.largest_batch = 0
@@ -188,8 +191,7 @@ class Writer:
                 self._do(batch)
                 self._do_upkeep(lambda each: each.is_due())
             elif not ended:
-                self._do_upkeep(lambda each: each.is_pending())
-                idle_s = 0.0
+                idle_s = 0.0 if self._do_upkeep(lambda each: each.is_pending()) else _REST_S
             self._checkpoint_if_due()
         self._close_connection()
 
@@ -306,33 +308,44 @@ class Writer:
 
     # -- upkeep ----------------------------------------------------------------------------------------------
 
-    def _do_upkeep(self, wanted: Callable[[Upkeep], bool]) -> None:
-        """Do one part of each upkeep that is wanted, and all of what is overdue."""
+    def _do_upkeep(self, wanted: Callable[[Upkeep], bool]) -> bool:
+        """Do one part of each upkeep that is wanted, and all of what is overdue.
+
+        Returns:
+            Whether all of it was possible. What was not is left alone for a while, and then tried again.
+
+        """
+        if time.monotonic() < self._rests_until:
+            return False
+        is_done = True
         for upkeep in tuple(self._upkeep):
             try:
                 if wanted(upkeep):
-                    self.run_upkeep(self._connection, upkeep)
+                    is_done = self.run_upkeep(self._connection, upkeep) and is_done
                 while upkeep.is_overdue():
                     self.run_upkeep(self._connection, upkeep)
-            except (apsw.Error, DataUnitError) as error:
+            except Exception as error:  # noqa: BLE001 - whatever it is, this thread has to go on writing
+                is_done = False
+                self._rests_until = time.monotonic() + _REST_S
                 logger.warning("upkeep of %s failed, and will be tried again: %s", self._path, error)
+        return is_done
 
-    def run_upkeep(self, connection: apsw.Connection, upkeep: Upkeep) -> None:
+    def run_upkeep(self, connection: apsw.Connection, upkeep: Upkeep) -> bool:
         """Do one part of some upkeep, without waiting for the disk; called in the writer's thread."""
         if not upkeep.in_transaction:
-            upkeep.run(connection)
-            return
+            return upkeep.run(connection)
         set_synchronous(connection, "normal")
         try:
             connection.execute("BEGIN IMMEDIATE")
             try:
-                upkeep.run(connection)
+                is_done = upkeep.run(connection)
                 connection.execute("COMMIT")
             except BaseException:
                 self._roll_back()
                 raise
         finally:
             set_synchronous(connection, self._synchronous)
+        return is_done
 
     # -- the write-ahead log ---------------------------------------------------------------------------------
 
