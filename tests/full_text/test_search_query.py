@@ -72,7 +72,6 @@ def test_kinds():
     ) == query.groups
     assert (Word("cat"), Phrase("no way", ("no", "way"))) == query.excluded
     assert (Word("the"),) == query.stop_words
-    assert query.groups[3] == query.required_literals
     assert query == parse_query('learning "big dogs" app* c++ -cat -"no way" the')
 
 

@@ -123,12 +123,6 @@ class SearchQuery:
         """The telling terms of all groups."""
         return tuple(chain.from_iterable(self.groups))
 
-    @property
-    def required_literals(self) -> tuple[Phrase, ...]:
-        """The literals without an alternative; the index only finds candidates for them."""
-        alone = (group[0] for group in self.groups if len(group) == 1)
-        return tuple(term for term in alone if isinstance(term, Phrase) and term.is_literal)
-
 
 class _Item(NamedTuple):
     """One term in the order of the text; `term` is `None` where `OR` was written."""

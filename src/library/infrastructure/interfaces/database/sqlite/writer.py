@@ -302,6 +302,9 @@ class Writer:
         except apsw.Error as error:
             self._roll_back()
             return translate(error, job.attempted, self._path)
+        except ValueError as error:
+            self._roll_back()
+            return damaged(error, job.attempted, self._path)
         except BaseException as error:  # noqa: BLE001 - as above
             self._roll_back()
             return error
