@@ -27,6 +27,11 @@ from library.infrastructure.data.errors import (
     ReadOnlyStorageError,
     RecordError,
     ReentrantUpdateError,
+    SessionEndedError,
+    SessionError,
+    SessionExpiredError,
+    SessionLimitError,
+    SessionNotFoundError,
     SlowSubscriberError,
     StorageError,
     StorageFullError,
@@ -40,12 +45,17 @@ from library.infrastructure.data.errors import (
 from library.infrastructure.data.file_data_unit import DataUnitFile
 from library.infrastructure.data.item_cache import CacheInfo
 from library.infrastructure.data.memory_data_unit import DataUnitMemory
+from library.infrastructure.data.memory_session_store import MemorySessionStore
 from library.infrastructure.data.performance_metrics import (
     DailyResponseTimes,
     PerformanceMetrics,
     ResponseTimes,
 )
 from library.infrastructure.data.registry import create_data_unit
+from library.infrastructure.data.session_config import SessionConfig
+from library.infrastructure.data.session_data import SessionData
+from library.infrastructure.data.session_manager import SessionManager
+from library.infrastructure.data.session_store import SessionStore
 from library.infrastructure.data.storage import ConversationStore, DatabaseAdapter
 from library.infrastructure.data.stream_data_unit import DataUnitStream
 from library.infrastructure.data.string_data_unit import DataUnitString, TextPart
@@ -80,6 +90,7 @@ __all__ = [
     "InvalidValueError",
     "LifecycleError",
     "LockTimeoutError",
+    "MemorySessionStore",
     "MessageNotFoundError",
     "NewerSchemaError",
     "NoMessageError",
@@ -90,6 +101,15 @@ __all__ = [
     "ReentrantUpdateError",
     "ResponseTimes",
     "SearchResult",
+    "SessionConfig",
+    "SessionData",
+    "SessionEndedError",
+    "SessionError",
+    "SessionExpiredError",
+    "SessionLimitError",
+    "SessionManager",
+    "SessionNotFoundError",
+    "SessionStore",
     "SlowSubscriberError",
     "StorageError",
     "StorageFullError",

@@ -18,6 +18,11 @@
     ├── RecordError
     │   ├── MessageNotFoundError     no exchange has this `message_id`
     │   └── DuplicateMessageError    an exchange with this `message_id` is stored already
+    ├── SessionError
+    │   ├── SessionNotFoundError     no session has this id
+    │   ├── SessionExpiredError      the session was idle for too long
+    │   ├── SessionEndedError        the session was ended, or had to make room
+    │   └── SessionLimitError        as many sessions as are allowed are active
     └── StreamError
         ├── NoMessageError           `get_nowait()` found nothing to read
         ├── StreamClosedError        the stream or the subscription has ended
@@ -37,6 +42,8 @@ import inspect
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from library.infrastructure.data.entry import Entry
 
 
@@ -142,6 +149,45 @@ class MessageNotFoundError(RecordError):
 
 class DuplicateMessageError(RecordError):
     """An exchange with this message_id is stored already: `update_message` changes it."""
+
+
+class SessionError(DataUnitError):
+    """A session cannot be used, or not be created.
+
+    No message tells a session's id, since errors are logged, and whoever knows an id has the session.
+    """
+
+
+class SessionNotFoundError(SessionError):
+    """No session has this id: it never was, or was deleted."""
+
+    session_id: str
+    """The id that was asked for."""
+
+
+class SessionExpiredError(SessionError):
+    """The session was idle for too long: create a new one."""
+
+    session_id: str
+    """The id that was asked for."""
+    expired_at: datetime
+    """When it expired."""
+
+
+class SessionEndedError(SessionError):
+    """The session was ended: create a new one."""
+
+    session_id: str
+    """The id that was asked for."""
+    ended_at: datetime
+    """When it was ended."""
+
+
+class SessionLimitError(SessionError):
+    """As many sessions as are allowed are active: end some, or raise the limit."""
+
+    limit: int
+    """The limit."""
 
 
 class StreamError(DataUnitError):

@@ -8,21 +8,17 @@ from __future__ import annotations
 
 import os
 import threading
-import warnings
 import weakref
 from abc import ABC, abstractmethod
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from library.infrastructure.data.errors import NotInitializedError, UnitClosedError
 from library.infrastructure.data.handoff_mutex import HandoffMutex
-from library.infrastructure.data.phase import Phase
+from library.infrastructure.data.lifecycle import Lifecycle
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
     from datetime import datetime
-    from types import TracebackType
-    from typing import Self
 
     from library.infrastructure.data.conversation_message import (
         ConversationMessage,
@@ -31,13 +27,14 @@ if TYPE_CHECKING:
     )
     from library.infrastructure.data.conversation_query import ConversationQuery
     from library.infrastructure.data.performance_metrics import PerformanceMetrics
+    from library.infrastructure.data.session_store import SessionStore
 
 URL_VARIABLE: Final = "NANOBRAIN_DATABASE_URL"
 """The environment variable that names the default database."""
 DEFAULT_URL: Final = "sqlite:///conversations.db"
 
 
-class DatabaseAdapter(ABC):
+class DatabaseAdapter(Lifecycle):
     """Owns the connections to one database, and gives the stores in it.
 
     Lifecycle: `async with adapter:`, or `initialize()` and `shutdown()`, both idempotent, from any event
@@ -55,10 +52,13 @@ class DatabaseAdapter(ABC):
 
     def __init__(self) -> None:
         """Prepare; nothing is opened yet."""
-        self._phase = Phase.NEW
-        self._mutex = HandoffMutex()
+        super().__init__()
         self._users = 0
         self._opened_by_hand = False
+
+    @property
+    def _title(self) -> str:
+        return f"the database {self.url}"
 
     @property
     @abstractmethod
@@ -71,6 +71,18 @@ class DatabaseAdapter(ABC):
 
         Args:
             table_name: an identifier: a letter, then letters, digits and underscores, at most 48 in all.
+
+        Raises:
+            InvalidOptionError: that is no name for a table.
+
+        """
+
+    @abstractmethod
+    def sessions(self, table_name: str = "sessions") -> SessionStore:
+        """Return the store that keeps sessions in the table `table_name`; nothing is opened by that.
+
+        Args:
+            table_name: as for `conversations`; no table keeps both.
 
         Raises:
             InvalidOptionError: that is no name for a table.
@@ -106,23 +118,6 @@ class DatabaseAdapter(ABC):
     async def stats(self) -> Mapping[str, Any]:
         """Return what the adapter counted since it was opened."""
 
-    @abstractmethod
-    async def _open(self) -> None:
-        """Open; called with the mutex held. Raises with nothing left open."""
-
-    @abstractmethod
-    async def _close(self) -> None:
-        """Finish what was begun and close; called with the mutex held."""
-
-    @abstractmethod
-    def _abandon(self) -> None:
-        """Close without waiting; for adapters that were forgotten."""
-
-    @property
-    def is_open(self) -> bool:
-        """Whether the adapter is initialized, and not shut down."""
-        return self._phase is Phase.OPEN
-
     async def initialize(self) -> None:
         """Open the database; does nothing if that was done.
 
@@ -135,11 +130,6 @@ class DatabaseAdapter(ABC):
         async with self._mutex.hold():
             await self._open_once()
             self._opened_by_hand = True
-
-    async def shutdown(self) -> None:
-        """Finish what was begun, and close; does nothing if the adapter is not open."""
-        async with self._mutex.hold():
-            await self._close_once()
 
     async def acquire(self) -> None:
         """Open the database for one more user, who calls `release` in the end; raises as `initialize`."""
@@ -154,47 +144,10 @@ class DatabaseAdapter(ABC):
             if not self._users and not self._opened_by_hand:
                 await self._close_once()
 
-    async def _open_once(self) -> None:
-        if self._phase is not Phase.OPEN:
-            await self._open()
-            self._phase = Phase.OPEN
-
     async def _close_once(self) -> None:
-        if self._phase is Phase.OPEN:
-            self._phase = Phase.CLOSED
+        if self.is_open:
             self._opened_by_hand = False
-            await self._close()
-
-    def check_open(self) -> None:
-        """Refuse calls while the adapter is not open.
-
-        Raises:
-            NotInitializedError, UnitClosedError: it is not.
-
-        """
-        if self._phase is Phase.OPEN:
-            return
-        error = NotInitializedError if self._phase is Phase.NEW else UnitClosedError
-        state = "is not open yet" if self._phase is Phase.NEW else "was shut down"
-        raise error(f"the database {self.url} {state}: use `async with` or call `await initialize()`")
-
-    async def __aenter__(self) -> Self:
-        """Open the database."""
-        await self.initialize()
-        return self
-
-    async def __aexit__(
-        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        """Close the database."""
-        await self.shutdown()
-
-    def __del__(self) -> None:
-        """Warn of an adapter that was never shut down."""
-        if getattr(self, "_phase", None) is Phase.OPEN:
-            self._abandon()
-            message = f"the database {self.url} was never closed: call `await adapter.shutdown()`"
-            warnings.warn(message, ResourceWarning, source=self, stacklevel=2)
+        await super()._close_once()
 
     def __repr__(self) -> str:
         """Show the type, the place and the phase."""
@@ -363,13 +316,17 @@ class ConversationStore(ABC):
         """Return the exchanges that answer a search best, best first; see `docs/conversations.md`."""
 
     @abstractmethod
-    async def summaries(self, limit: int | None, after: tuple[int, int] | None) -> list[ConversationSummary]:
+    async def summaries(
+        self, limit: int | None, after: tuple[int, int] | None, session_id: str | None = None
+    ) -> list[ConversationSummary]:
         """Return conversations, those with the newest exchange first.
 
         Args:
             limit: at most so many; `None`: all.
             after: only those whose last exchange comes before this one in time: microseconds since 1970, and
                 `message_id`.
+            session_id: only those of which at least one exchange has this text, and nothing but text, as
+                `metadata["session_id"]`; each is described whole. They are found by an index. `None`: all.
 
         """
 

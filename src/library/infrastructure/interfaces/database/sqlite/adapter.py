@@ -21,12 +21,16 @@ from library.infrastructure.data.errors import InvalidOptionError
 from library.infrastructure.data.option_checks import check_whole_number
 from library.infrastructure.data.storage import DatabaseAdapter
 from library.infrastructure.data.worker import run_in_worker
-from library.infrastructure.interfaces.database.sqlite.conversations import SQLiteConversationStore
+from library.infrastructure.interfaces.database.sqlite.conversations import (
+    KIND,
+    SQLiteConversationStore,
+)
 from library.infrastructure.interfaces.database.sqlite.engine import MEMORY, Engine, open_engine
 from library.infrastructure.interfaces.database.sqlite.erasing import rewrite
 from library.infrastructure.interfaces.database.sqlite.failures import translate
 from library.infrastructure.interfaces.database.sqlite.migrations import check_database
 from library.infrastructure.interfaces.database.sqlite.named_sql import is_table_name
+from library.infrastructure.interfaces.database.sqlite.sessions import SQLiteSessionStore
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -82,6 +86,7 @@ class SQLiteAdapter(DatabaseAdapter):
         self.busy_timeout_s = float(busy_timeout_s)
         """Seconds to wait for other processes that have the file locked."""
         self._stores: dict[str, SQLiteConversationStore] = {}
+        self._session_stores: dict[str, SQLiteSessionStore] = {}
 
     @property
     def url(self) -> str:
@@ -90,15 +95,18 @@ class SQLiteAdapter(DatabaseAdapter):
 
     def conversations(self, table_name: str = "conversations") -> SQLiteConversationStore:
         """Return the store of one table; see `DatabaseAdapter.conversations`."""
-        if not is_table_name(table_name):
-            message = (
-                f"table_name {table_name!r} cannot be used: take a letter, then letters, digits and "
-                "underscores, at most 48, and none of the prefixes sqlite_, nanobrain_ and pg_"
-            )
-            raise InvalidOptionError(message, option="table_name")
+        _check_table_name(table_name)
         store = self._stores.get(table_name.lower())
         if store is None:
             store = self._stores.setdefault(table_name.lower(), SQLiteConversationStore(self, table_name))
+        return store
+
+    def sessions(self, table_name: str = "sessions") -> SQLiteSessionStore:
+        """Return the store of one table; see `DatabaseAdapter.sessions`."""
+        _check_table_name(table_name)
+        store = self._session_stores.get(table_name.lower())
+        if store is None:
+            store = self._session_stores.setdefault(table_name.lower(), SQLiteSessionStore(self, table_name))
         return store
 
     @property
@@ -125,8 +133,11 @@ class SQLiteAdapter(DatabaseAdapter):
         else:
             problems = await run_in_worker(self._check_afresh, engine)
         if not problems:
-            for store in await self._all_stores():
-                problems += await store.check_index()
+            for kind, table in await engine.read(_tables):
+                if kind == KIND:
+                    problems += await self.conversations(table).check_index()
+                else:
+                    problems += await self.sessions(table).check()
         return problems
 
     async def backup(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
@@ -209,10 +220,6 @@ class SQLiteAdapter(DatabaseAdapter):
         if engine is not None:
             engine.close()
 
-    async def _all_stores(self) -> list[SQLiteConversationStore]:
-        names: list[str] = await self.engine.read(_table_names)
-        return [self.conversations(name) for name in names]
-
     def _check_afresh(self, engine: Engine) -> list[str]:
         """Check with a connection that remembers nothing: FTS5 takes what one remembers for damage."""
         try:
@@ -235,6 +242,15 @@ class SQLiteAdapter(DatabaseAdapter):
             raise translate(error, "back up", self.path) from error
 
 
+def _check_table_name(table_name: str) -> None:
+    if not is_table_name(table_name):
+        message = (
+            f"table_name {table_name!r} cannot be used: take a letter, then letters, digits and "
+            "underscores, at most 48, and none of the prefixes sqlite_, nanobrain_ and pg_"
+        )
+        raise InvalidOptionError(message, option="table_name")
+
+
 def _size(path: str) -> int:
     """Count the bytes of a database on the disk, its log included."""
     return sum(os.path.getsize(file) for file in (path, f"{path}-wal") if os.path.exists(file))
@@ -250,12 +266,11 @@ def _check_file(connection: apsw.Connection) -> list[str]:
     return [] if found == ["ok"] else [f"integrity_check: {problem}" for problem in found]
 
 
-def _table_names(connection: apsw.Connection) -> list[str]:
+def _tables(connection: apsw.Connection) -> list[tuple[str, str]]:
     has_tables = "SELECT 1 FROM sqlite_schema WHERE name = 'nanobrain_tables'"
     if not connection.execute(has_tables).get:
         return []
-    select = "SELECT name FROM nanobrain_tables WHERE kind = 'conversations'"
-    return [str(row[0]) for row in connection.execute(select)]
+    return [(kind, name) for kind, name in connection.execute("SELECT kind, name FROM nanobrain_tables")]
 
 
 def _copy_to(connection: apsw.Connection, temporary: str, target: str, path: str) -> None:

@@ -25,6 +25,7 @@ from library.infrastructure.interfaces.database.sqlite.connection import (
     open_writer,
 )
 from library.infrastructure.interfaces.database.sqlite.failures import translate
+from library.infrastructure.interfaces.database.sqlite.point_reader import PointReader
 from library.infrastructure.interfaces.database.sqlite.readers import Readers
 from library.infrastructure.interfaces.database.sqlite.writer import Writer
 
@@ -105,6 +106,7 @@ class Engine:
             if path == MEMORY or not os.path.exists(path):
                 raise
         self.readers = None if path == MEMORY else Readers(self.connect_reader, path, readers)
+        self.point_reader = None if path == MEMORY else PointReader(self.connect_reader)
         if self._writing is not None and self._writing.readonly("main"):
             self._writing.close()
             self._writing = None
@@ -127,7 +129,8 @@ class Engine:
         """Give up: see `_OpenFiles`. Closing a connection here would take the parent's log away."""
         self.is_forked = True
         readers = self.readers.connections if self.readers else []
-        for connection in (self._writing, *readers):
+        point_reading = self.point_reader.connection if self.point_reader else None
+        for connection in (self._writing, point_reading, *readers):
             if connection is not None:
                 ctypes.pythonapi.Py_IncRef(ctypes.py_object(connection))
 
@@ -194,6 +197,8 @@ class Engine:
         """Let the threads finish what is queued and close their connections; returns at once."""
         if self.is_forked:
             return
+        if self.point_reader is not None:
+            self.point_reader.close()
         if self.readers is not None:
             self.readers.close()
         if self.writer is not None:

@@ -21,7 +21,7 @@ APPLICATION_ID: Final = 0x4E42_4441
 """Tells `file(1)` and others whose database this is: "NBDA"."""
 
 _DATABASE: Final = tuple(read_migrations("database"))
-_TABLES: Final = {kind: tuple(read_migrations(kind)) for kind in ("conversations",)}
+_TABLES: Final = {kind: tuple(read_migrations(kind)) for kind in ("conversations", "sessions")}
 
 
 def check_database(connection: apsw.Connection, path: str) -> None:

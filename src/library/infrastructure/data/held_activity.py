@@ -1,0 +1,88 @@
+"""Activity of sessions that is known in this process, but not written yet."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from library.infrastructure.data.fork_safety import reset_after_fork
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from library.infrastructure.data.session_record import SessionRecord
+
+
+@dataclass(slots=True, eq=False)
+class HeldTouch:
+    """What is known of one session."""
+
+    session_id: str
+    until: datetime
+    """What was written as `alive_at`: up to then, activity need not be written."""
+    last_activity: datetime
+    """When it was really active last."""
+    is_open: bool = True
+    """Whether more may be noted here: not any more once it is being written."""
+
+
+class HeldActivity:
+    """Holds the activity of many sessions; all may be called from any thread."""
+
+    def __init__(self) -> None:
+        """Begin with none."""
+        self._guard = threading.Lock()
+        self._touches: dict[str, HeldTouch] = {}
+        reset_after_fork(self)
+
+    def reset_after_fork(self) -> None:
+        """Forget all: it is the parent that writes it."""
+        self._guard = threading.Lock()
+        self._touches = {}
+
+    def __len__(self) -> int:
+        """Count the sessions."""
+        return len(self._touches)
+
+    def note(self, session_id: str, now: datetime) -> bool:
+        """Take note of activity, if it need not be written; tell whether that is so."""
+        with self._guard:
+            touch = self._touches.get(session_id)
+            if touch is None or not touch.is_open or now >= touch.until:
+                return False
+            touch.last_activity = max(touch.last_activity, now)
+            return True
+
+    def hold(self, session_id: str, until: datetime, now: datetime) -> None:
+        """Take note that `until` was written: activity up to then need not be."""
+        with self._guard:
+            self._touches[session_id] = HeldTouch(session_id, until, now)
+
+    def exactly(self, record: SessionRecord) -> SessionRecord:
+        """Return a session that was read with what is known here beyond that."""
+        touch = self._touches.get(record.session_id)
+        if touch is None or touch.until != record.alive_at:
+            return record
+        last_activity = max(record.last_activity, touch.last_activity)
+        return record.alive_since(last_activity, last_activity)
+
+    def begin_writing(self, *, again: bool = False) -> list[HeldTouch]:
+        """Return what is held, which takes no more notes from now on.
+
+        Args:
+            again: whether what was returned before is returned again: it may not have been written after all.
+
+        """
+        with self._guard:
+            touches = [touch for touch in self._touches.values() if again or touch.is_open]
+            for touch in touches:
+                touch.is_open = False
+            return touches
+
+    def forget(self, touches: list[HeldTouch]) -> None:
+        """Forget what was written."""
+        with self._guard:
+            for touch in touches:
+                if self._touches.get(touch.session_id) is touch:
+                    del self._touches[touch.session_id]

@@ -1,0 +1,268 @@
+"""`MemorySessionStore`: sessions of one process, which end with it."""
+
+from __future__ import annotations
+
+import heapq
+import threading
+from itertools import islice
+from typing import TYPE_CHECKING, Final
+
+from library.infrastructure.data.creation_order import CreationOrder
+from library.infrastructure.data.fork_safety import reset_after_fork
+from library.infrastructure.data.session_record import LONG_AGO, refusal
+from library.infrastructure.data.session_store import Changed, SessionStore, refuse_to_evict
+from library.infrastructure.data.storage import StaleVersion
+
+if TYPE_CHECKING:
+    from datetime import datetime, timedelta
+
+    from library.infrastructure.data.creation_order import Place
+    from library.infrastructure.data.session_changes import SessionChanges
+    from library.infrastructure.data.session_record import Moment, SessionRecord
+    from library.infrastructure.data.session_store import Limits, Listing
+
+_SPARE: Final = 10_000
+"""So many outdated entries of the queues are kept before they are made anew."""
+
+
+class MemorySessionStore(SessionStore):
+    """Keeps sessions in this process only, on no disk: `SessionManager(config, store=MemorySessionStore())`.
+
+    Several managers may share one store. Nothing of it survives the process, or is seen by another.
+    """
+
+    def __init__(self) -> None:
+        """Begin with no session."""
+        self._guard = threading.RLock()
+        self._records: dict[str, SessionRecord] = {}
+        self._active = 0
+        self._order = CreationOrder()
+        self._of_user: dict[str, CreationOrder] = {}
+        # An entry tells since when, and which. Activity leaves it as it is: one that comes first is compared
+        # with its session, and put back where it belongs if that was active meanwhile.
+        self._expiring: list[tuple[datetime, str]] = []
+        self._ended: list[tuple[datetime, str]] = []
+        reset_after_fork(self)
+
+    def reset_after_fork(self) -> None:
+        """Make the lock new, which a thread of the parent may have held."""
+        self._guard = threading.RLock()
+
+    async def open(self) -> None:
+        """Do nothing: there is nothing to open."""
+
+    async def find(self, session_id: str) -> SessionRecord | None:
+        """See `SessionStore`."""
+        return self._records.get(session_id)
+
+    async def create(self, record: SessionRecord, limits: Limits, moment: Moment) -> Changed | None:
+        """See `SessionStore`."""
+        with self._guard:
+            if record.session_id in self._records:
+                return None
+            made_room = self._make_room(record.user_id, limits, moment, newcomers=1)
+            self._add(record)
+            return Changed(record, made_room)
+
+    async def update(
+        self,
+        session_id: str,
+        changes: SessionChanges,
+        limits: Limits,
+        moment: Moment,
+        if_version: int | None = None,
+    ) -> Changed:
+        """See `SessionStore`."""
+        with self._guard:
+            former = self._usable(session_id, moment)
+            if if_version is not None and former.version != if_version:
+                raise StaleVersion
+            record = changes.apply(former, moment.now)
+            if record.user_id == former.user_id:
+                self._replace(former, record)
+                return Changed(record, [])
+            made_room = self._make_room(record.user_id, limits, moment, newcomers=0)
+            self._remove(former)
+            self._add(record)
+            return Changed(record, made_room)
+
+    async def touch(self, session_id: str, moment: Moment, hold_for: timedelta) -> bool:  # noqa: ARG002
+        """See `SessionStore`; nothing is written, and so nothing held back."""
+        with self._guard:
+            former = self._usable(session_id, moment)
+            alive_at = max(former.alive_at, moment.now)
+            self._records[session_id] = former.alive_since(max(former.last_activity, moment.now), alive_at)
+        return False
+
+    async def flush(self) -> None:
+        """Do nothing: nothing is held back."""
+
+    async def end(self, session_id: str, moment: Moment) -> bool:
+        """See `SessionStore`."""
+        with self._guard:
+            record = self._records.get(session_id)
+            if record is None or not record.is_alive(moment.cutoff):
+                return False
+            self._replace(record, record.ended("ended", moment.now))
+            return True
+
+    async def mark_expired(self, session_id: str, moment: Moment) -> None:
+        """See `SessionStore`."""
+        with self._guard:
+            record = self._records.get(session_id)
+            if record is not None and record.is_active and record.alive_at <= moment.cutoff:
+                self._mark_expired(record)
+
+    async def delete(self, session_id: str) -> bool:
+        """See `SessionStore`."""
+        with self._guard:
+            record = self._records.get(session_id)
+            if record is not None:
+                self._remove(record)
+            return record is not None
+
+    async def page(self, listing: Listing, limit: int) -> list[SessionRecord]:
+        """See `SessionStore`."""
+        with self._guard:
+            order = self._order if listing.user_id is None else self._of_user.get(listing.user_id)
+            places = () if order is None else order.before(listing.after)
+            records = (self._records[session_id] for _, _, session_id in places)
+            return list(islice((each for each in records if _is_listed(each, listing)), limit))
+
+    async def clean_up(self, moment: Moment, limit: int, *, keeps: bool) -> list[SessionRecord]:
+        """See `SessionStore`."""
+        with self._guard:
+            idle = self._longest_idle(limit)
+            expired = [record for record in idle if record.alive_at <= moment.cutoff]
+            return [self._expire(record, moment, keeps=keeps) for record in expired]
+
+    async def remove_ended(self, before: datetime, limit: int) -> int:
+        """See `SessionStore`."""
+        removed = 0
+        with self._guard:
+            while removed < limit and self._ended and self._ended[0][0] <= before:
+                _, session_id = heapq.heappop(self._ended)
+                record = self._records.get(session_id)
+                if record is not None and not record.is_active:
+                    self._remove(record)
+                    removed += 1
+        return removed
+
+    # -- with the guard held ---------------------------------------------------------------------------------
+
+    def _usable(self, session_id: str, moment: Moment) -> SessionRecord:
+        record = self._records.get(session_id)
+        if record is not None and record.is_alive(moment.cutoff):
+            return record
+        if record is not None and record.is_active:
+            self._mark_expired(record)
+        error = refusal(session_id, record, moment)
+        if error is None:
+            raise AssertionError
+        raise error
+
+    def _mark_expired(self, record: SessionRecord) -> None:
+        if record.alive_at > LONG_AGO:
+            self._replace(record, record.alive_since(record.last_activity, LONG_AGO))
+
+    def _add(self, record: SessionRecord) -> None:
+        place = _place(record)
+        self._records[record.session_id] = record
+        self._order.add(place)
+        self._of_user.setdefault(record.user_id, CreationOrder()).add(place)
+        self._active += record.is_active
+        self._queue(record)
+
+    def _remove(self, record: SessionRecord) -> None:
+        place = _place(record)
+        del self._records[record.session_id]
+        self._order.discard(place)
+        of_user = self._of_user[record.user_id]
+        of_user.discard(place)
+        if not of_user:
+            del self._of_user[record.user_id]
+        self._active -= record.is_active
+
+    def _replace(self, former: SessionRecord, record: SessionRecord) -> None:
+        """Put a record of the same id and user in the place of the former."""
+        self._records[record.session_id] = record
+        self._active += record.is_active - former.is_active
+        if record.alive_at < former.alive_at or not record.is_active:
+            self._queue(record)
+
+    def _queue(self, record: SessionRecord) -> None:
+        """Have a session looked at when it may expire, or may be removed."""
+        if record.is_active:
+            if len(self._expiring) > 2 * self._active + _SPARE:
+                active = (each for each in self._records.values() if each.is_active)
+                self._expiring = [(each.alive_at, each.session_id) for each in active]
+                heapq.heapify(self._expiring)
+            heapq.heappush(self._expiring, (record.alive_at, record.session_id))
+        elif record.ended_at is not None:
+            heapq.heappush(self._ended, (record.ended_at, record.session_id))
+
+    def _longest_idle(self, count: int) -> list[SessionRecord]:
+        """Find the active sessions that were alive longest ago, the longest first."""
+        found: list[SessionRecord] = []
+        while self._expiring and len(found) < count:
+            since, session_id = self._expiring[0]
+            record = self._records.get(session_id)
+            if record is not None and record.is_active and record.alive_at != since:
+                heapq.heapreplace(self._expiring, (record.alive_at, session_id))
+                continue
+            heapq.heappop(self._expiring)
+            if record is not None and record.is_active and record not in found[-1:]:
+                found.append(record)
+        for record in found:
+            heapq.heappush(self._expiring, (record.alive_at, record.session_id))
+        return found
+
+    def _expire(self, record: SessionRecord, moment: Moment, *, keeps: bool) -> SessionRecord:
+        """Clean a session up that has expired, and return it as it is, or would be, kept."""
+        expired = record.ended("expired", moment.now)
+        if keeps:
+            self._replace(record, expired)
+        else:
+            self._remove(record)
+        return expired
+
+    def _make_room(self, user_id: str, limits: Limits, moment: Moment, newcomers: int) -> list[SessionRecord]:
+        """See that one more session of a user fits; return what had to go, each with the reason."""
+        superfluous: list[SessionRecord] = []
+        if limits.most_of_user is not None:
+            places = self._of_user.get(user_id, CreationOrder()).before(None)
+            records = (self._records[session_id] for _, _, session_id in places)
+            active = sorted((each for each in records if each.is_active), key=lambda each: each.alive_at)
+            superfluous = active[: max(0, len(active) + 1 - limits.most_of_user)]
+            refuse_to_evict(superfluous, limits, moment, user_id)
+        if limits.most is not None:
+            excess = self._active + newcomers - limits.most - len(superfluous)
+            if excess > 0:
+                idle = self._longest_idle(excess + len(superfluous))
+                others = [each for each in idle if each not in superfluous][:excess]
+                refuse_to_evict(others, limits, moment)
+                superfluous += others
+        return [self._evict(record, limits, moment) for record in superfluous]
+
+    def _evict(self, record: SessionRecord, limits: Limits, moment: Moment) -> SessionRecord:
+        """Clean a session up that has expired, or end it all the same; return it as it is then."""
+        if record.alive_at <= moment.cutoff:
+            return self._expire(record, moment, keeps=limits.keeps)
+        evicted = record.ended("evicted", moment.now)
+        if limits.keeps:
+            self._replace(record, evicted)
+        else:
+            self._remove(record)
+        return evicted
+
+
+def _place(record: SessionRecord) -> Place:
+    return record.created_at, record.key, record.session_id
+
+
+def _is_listed(record: SessionRecord, listing: Listing) -> bool:
+    """Tell whether a session is shown in a list."""
+    is_alive = record.is_alive(listing.cutoff)
+    if record.is_active and not is_alive and not listing.shows_expired:
+        return False
+    return listing.is_active is None or listing.is_active is is_alive

@@ -1,0 +1,150 @@
+"""What `update_session` is asked to change: checked once, then done by every store in the same way."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from library.infrastructure.data.errors import InvalidOptionError, InvalidValueError
+from library.infrastructure.data.json_document import encode
+from library.infrastructure.data.json_reading import decode
+from library.infrastructure.data.session_data import SessionData, check_user_id
+from library.infrastructure.data.session_record import SessionRecord, is_flat
+from library.infrastructure.data.utc_time import to_utc
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+_FIXED: Final = frozenset({"session_id", "created_at"})
+_KNOWN: Final = frozenset({"user_id", "last_activity", "is_active", "metadata"})
+
+
+class SessionChanges(NamedTuple):
+    """What is to be changed of a session."""
+
+    merged: dict[str, Any]
+    """Keys of `metadata` that are set; the others stay."""
+    is_flat: bool
+    """Whether neither `merged` nor `metadata` holds anything that can be changed."""
+    metadata: dict[str, Any] | None = None
+    """What takes the place of the whole `metadata` before `merged` is."""
+    user_id: str | None = None
+    last_activity: datetime | None = None
+    """`None`: the moment of the change, for a change is activity."""
+    ends: bool = False
+
+    def apply(self, record: SessionRecord, now: datetime) -> SessionRecord:
+        """Return the session as it is after the changes."""
+        metadata = self.metadata
+        flat = self.is_flat
+        if metadata is None:
+            metadata = record.metadata
+            flat = flat and record.is_flat
+        if self.merged:
+            metadata = {**metadata, **self.merged}
+        last_activity = self.last_activity
+        alive_at = last_activity
+        if last_activity is None or alive_at is None:
+            last_activity = max(record.last_activity, now)
+            alive_at = max(record.alive_at, now)
+        changed = SessionRecord(
+            record.session_id,
+            self.user_id or record.user_id,
+            record.created_at,
+            last_activity,
+            alive_at,
+            metadata,
+            flat,
+            version=record.version + 1,
+        )
+        return changed.ended("ended", now) if self.ends else changed
+
+
+def read_changes(changes: Mapping[str, Any]) -> SessionChanges:
+    """Check what a caller asked to change.
+
+    Args:
+        changes: new values by field; `user_id`, `last_activity`, `is_active` and `metadata` are fields of the
+            session, everything else is a key of its metadata.
+
+    Raises:
+        InvalidOptionError: `session_id` or `created_at` was to be changed, or what was given is no mapping.
+        InvalidValueError: a value cannot be held.
+
+    """
+    if type(changes) is not dict:
+        changes = _plain(changes)
+    if _FIXED.isdisjoint(changes) and _KNOWN.isdisjoint(changes):
+        return SessionChanges(*to_json(changes))
+    for fixed in sorted(_FIXED.intersection(changes)):
+        raise InvalidOptionError(f"{fixed} of a session cannot be changed: create another", option=fixed)
+    is_active = changes.get("is_active", True)
+    if not isinstance(is_active, bool):
+        raise InvalidValueError(f"is_active must be True or False, not {type(is_active).__name__}")
+    metadata, metadata_is_flat = None, True
+    if "metadata" in changes:
+        metadata, metadata_is_flat = to_json(changes["metadata"])
+    merged, merged_is_flat = to_json({key: changes[key] for key in changes if key not in _KNOWN})
+    return SessionChanges(
+        merged,
+        metadata_is_flat and merged_is_flat,
+        metadata,
+        check_user_id(changes["user_id"]) if "user_id" in changes else None,
+        to_utc(changes["last_activity"], "last_activity") if "last_activity" in changes else None,
+        ends=not is_active,
+    )
+
+
+def read_difference(before: SessionRecord, after: SessionData) -> SessionChanges:
+    """Find out what a function changed of the session that it was given.
+
+    Raises:
+        InvalidOptionError: it changed the `session_id` or `created_at`.
+        InvalidValueError: a value cannot be held.
+
+    """
+    fixed = {"session_id": before.session_id, "created_at": before.created_at}
+    changes: dict[str, Any] = {
+        name: getattr(after, name) for name, value in fixed.items() if getattr(after, name) != value
+    }
+    changes |= {"user_id": after.user_id, "is_active": after.is_active, "metadata": after.metadata}
+    if after.last_activity != before.last_activity:
+        changes["last_activity"] = after.last_activity
+    return read_changes(changes)
+
+
+def to_json(metadata: Any) -> tuple[dict[str, Any], bool]:
+    """Copy a dict into what JSON makes of it; tell, too, whether it holds nothing that can be changed.
+
+    Raises:
+        InvalidValueError: it is no dict, or holds what JSON cannot.
+
+    """
+    if not isinstance(metadata, dict):
+        raise InvalidValueError(f"metadata must be a dict, not an object of type {type(metadata).__name__}")
+    if type(metadata) is dict and all(map(_is_simple, metadata, metadata.values())):
+        return metadata.copy(), True
+    copied = decode(encode(metadata, "metadata"))
+    return copied, is_flat(copied)
+
+
+def _is_simple(key: Any, value: Any) -> bool:
+    """Tell quickly that JSON holds an item as it is."""
+    if type(key) is not str or not key.isascii():
+        return False
+    kind = type(value)
+    if kind is str:
+        return bool(value.isascii())
+    return kind is int or kind is bool or value is None or (kind is float and math.isfinite(value))
+
+
+def _plain(changes: Any) -> dict[str, Any]:
+    try:
+        return dict(changes)
+    except (TypeError, ValueError) as error:
+        message = (
+            f"changes must be a dict, or a function of the session, not an object of type "
+            f"{type(changes).__name__}"
+        )
+        raise InvalidOptionError(message, option="changes") from error

@@ -1,0 +1,145 @@
+"""`SessionData`: what is known of one user's stay."""
+
+# Annotations are not postponed: they shall resolve under the public path that the class is known by.
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from hashlib import blake2b
+from typing import Any, Final
+
+from library.infrastructure.data.conversation_message import check_text
+from library.infrastructure.data.errors import InvalidValueError
+from library.infrastructure.data.utc_time import to_microseconds, to_utc
+
+MAX_USER_ID_LENGTH: Final = 1_000
+"""Characters that a `user_id` may have."""
+MAX_SESSION_ID_LENGTH: Final = 1_000
+"""Characters that a `session_id` may have that was not made here."""
+
+_new: Final = object.__new__
+
+
+@dataclass(slots=True, eq=True)
+class SessionData:
+    """One user's stay: whose it is, since when, when it was last active, and what was kept of it.
+
+    What managers return is a copy: changing it changes no session.
+
+    Raises:
+        InvalidValueError: a field has a value that cannot be saved.
+
+    """
+
+    session_id: str
+    """Whoever knows it has the session: treat it like a password. 1 to 1,000 characters."""
+    user_id: str
+    """Whose session it is: 1 to 1,000 characters."""
+    created_at: datetime
+    """When it was created; in UTC once it is checked. A naive `datetime` is taken as local time."""
+    last_activity: datetime
+    """When it was last used; in UTC once it is checked. A naive `datetime` is taken as local time."""
+    metadata: dict[str, Any]
+    """Any JSON object. It is kept as given, and what it holds is checked when it is saved."""
+    is_active: bool = True
+    """Whether it can be used: it has neither expired nor been ended."""
+
+    def __post_init__(self) -> None:
+        """See that the fields can be saved."""
+        self.check()
+
+    def check(self) -> None:
+        """See that the fields can be saved, and put them in the form in which they are read back.
+
+        Raises:
+            InvalidValueError: a field has a value that cannot be saved; the error names it.
+
+        """
+        self.session_id = check_name("session_id", self.session_id, MAX_SESSION_ID_LENGTH)
+        self.user_id = check_user_id(self.user_id)
+        self.created_at = to_utc(self.created_at, "created_at")
+        self.last_activity = to_utc(self.last_activity, "last_activity")
+        if not isinstance(self.metadata, dict):
+            raise InvalidValueError(
+                f"metadata must be a dict, not an object of type {type(self.metadata).__name__}"
+            )
+        if not isinstance(self.is_active, bool):
+            kind = type(self.is_active).__name__
+            raise InvalidValueError(f"is_active must be True or False, not an object of type {kind}")
+
+    @property
+    def cursor(self) -> str:
+        """Where the session stands in the list: `list_sessions(after=...)` goes on behind it.
+
+        It does not tell the session's id, and may stand in a URL.
+        """
+        return f"{to_microseconds(self.created_at)}.{session_key(self.session_id)}"
+
+
+def build_session(
+    session_id: str,
+    user_id: str,
+    created_at: datetime,
+    last_activity: datetime,
+    metadata: dict[str, Any],
+    is_active: bool,  # noqa: FBT001 - in the order of the fields
+) -> SessionData:
+    """Build a session from what was checked when it was saved, without checking it again.
+
+    Args:
+        session_id: the fields, in order, from here on.
+        user_id: see `SessionData`.
+        created_at: in UTC.
+        last_activity: in UTC.
+        metadata: a dict that belongs to this object alone.
+        is_active: see `SessionData`.
+
+    """
+    session: SessionData = _new(SessionData)
+    session.session_id = session_id
+    session.user_id = user_id
+    session.created_at = created_at
+    session.last_activity = last_activity
+    session.metadata = metadata
+    session.is_active = is_active
+    return session
+
+
+def session_key(session_id: str) -> int:
+    """Give the number by which stores look a session up: 64 bits of a BLAKE2b digest, signed.
+
+    Nobody who measures how long a lookup takes learns more from it than digests, which lead to no id.
+    """
+    raw = session_id.encode("utf-8", "surrogatepass")
+    return int.from_bytes(
+        blake2b(raw, digest_size=8, person=b"nanobrain-sessio").digest(), "big", signed=True
+    )
+
+
+def check_user_id(value: Any) -> str:
+    """Return `value` if it can identify a user.
+
+    Raises:
+        InvalidValueError: it cannot.
+
+    """
+    if type(value) is str and value.isascii() and 0 < len(value) <= MAX_USER_ID_LENGTH:
+        return value
+    return check_name("user_id", value, MAX_USER_ID_LENGTH)
+
+
+def check_name(name: str, value: Any, most: int) -> str:
+    """Return `value`, which was given as `name`, if it is text of 1 to `most` characters.
+
+    Raises:
+        InvalidValueError: it is not.
+
+    """
+    text = check_text(name, value)
+    if not 0 < len(text) <= most:
+        raise InvalidValueError(f"{name} must have 1 to {most:,} characters, not {len(text):,}")
+    return text
+
+
+def utc_now() -> datetime:
+    """Tell the time: the clock of managers that are given none."""
+    return datetime.now(UTC)

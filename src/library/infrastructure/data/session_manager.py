@@ -1,0 +1,472 @@
+"""`SessionManager`: sessions that are created, used, and end."""
+
+from __future__ import annotations
+
+import inspect
+import logging
+import re
+import secrets
+from typing import TYPE_CHECKING, Any, Final, TypeVar, overload
+
+from library.infrastructure.data.errors import (
+    InvalidOptionError,
+    InvalidValueError,
+    SessionError,
+    SessionExpiredError,
+    StorageError,
+)
+from library.infrastructure.data.lifecycle import Lifecycle
+from library.infrastructure.data.option_checks import check_whole_number
+from library.infrastructure.data.session_changes import read_changes, read_difference, to_json
+from library.infrastructure.data.session_config import SessionConfig
+from library.infrastructure.data.session_data import check_user_id, utc_now
+from library.infrastructure.data.session_keeper import SessionKeeper
+from library.infrastructure.data.session_record import Moment, SessionRecord, refusal
+from library.infrastructure.data.session_store import Limits, Listing, SessionStore
+from library.infrastructure.data.storage import DatabaseAdapter, StaleVersion, default_adapter
+from library.infrastructure.data.utc_time import from_microseconds, to_utc
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterable, Mapping
+    from datetime import datetime
+
+    from library.infrastructure.data.session_data import SessionData
+    from library.infrastructure.data.session_store import Position
+
+logger = logging.getLogger(__name__)
+
+Default = TypeVar("Default")
+
+_ID_BYTES: Final = 32
+_BATCH: Final = 500
+"""Sessions that are cleaned up in one transaction: so few that nobody waits for long meanwhile."""
+_CURSOR: Final = re.compile(r"(-?\d{1,18})\.(-?\d{1,19})", re.ASCII)
+
+
+class _Missing:
+    """The type of a `default` that was not given."""
+
+
+_MISSING: Final = _Missing()
+
+
+class SessionManager(Lifecycle):
+    """Creates sessions, finds them again by their id, and lets them expire.
+
+    A session lives until it was idle for `session_timeout`, and not a moment longer, whether it was cleaned
+    up or not. What a call returned for is durable, with the activity that `touch` notes as the one exception.
+
+    Any number of managers, tasks, threads, event loops and processes may use one table. Limits hold across
+    them all. Nothing that a caller does to a session that it was given changes what is kept.
+
+    Lifecycle: `async with manager:`, or `initialize()` and `shutdown()`. Expired sessions are cleaned up in
+    the background, on the event loop that opened the manager.
+
+    """
+
+    def __init__(
+        self,
+        config: SessionConfig | None = None,
+        database_adapter: DatabaseAdapter | None = None,
+        *,
+        table_name: str = "sessions",
+        store: SessionStore | None = None,
+        clock: Callable[[], datetime] = utc_now,
+        on_expired: Callable[[SessionData], Awaitable[None] | None] | None = None,
+    ) -> None:
+        """Prepare; nothing is opened yet.
+
+        Args:
+            config: how long sessions live, and how many there may be; default: `SessionConfig()`.
+            database_adapter: the database; default: the one that the environment variable
+                `NANOBRAIN_DATABASE_URL` names, else `conversations.db` in the working directory. It is opened
+                with the manager, and closed with its last user, unless it was opened by hand.
+            table_name: where in the database: a letter, then letters, digits and underscores, at most 48.
+            store: keeps the sessions in place of a database: `MemorySessionStore()`.
+            clock: tells the time; a naive `datetime` is taken as local time. For tests.
+            on_expired: called with each session that expired, by the one manager that cleans it up; sync or
+                async. What it raises is logged, and stops nothing.
+
+        Raises:
+            InvalidOptionError: one of these has a value that it cannot take.
+
+        """
+        super().__init__()
+        self.config = SessionConfig() if config is None else config
+        _check_options(self.config, database_adapter, store, clock, on_expired)
+        self._adapter = None
+        if store is None:
+            self._adapter = default_adapter() if database_adapter is None else database_adapter
+            store = self._adapter.sessions(table_name)
+        self._store = store
+        self._clock = clock
+        self._on_expired = on_expired
+        self._timeout = self.config.session_timeout
+        self._limits = Limits(
+            self.config.max_sessions,
+            self.config.max_sessions_per_user,
+            evicts=self.config.limit_policy == "evict_oldest",
+            keeps=self.config.cleanup_policy == "deactivate",
+        )
+        self._keeper: SessionKeeper | None = None
+
+    @property
+    def database_adapter(self) -> DatabaseAdapter | None:
+        """The database in which the sessions are kept; `None` if a store was given."""
+        return self._adapter
+
+    # -- creating --------------------------------------------------------------------------------------------
+
+    async def create_session(self, user_id: str, metadata: Mapping[str, Any] | None = None) -> str:
+        """Create a session.
+
+        Args:
+            user_id: whose it is: 1 to 1,000 characters. Visitors whom you do not know may share one.
+            metadata: any JSON object.
+
+        Returns:
+            Its id: 256 random bits as 43 letters, digits, `-` and `_`. Whoever knows it has the session.
+
+        Raises:
+            InvalidValueError: one of these cannot be held.
+            SessionLimitError: as many sessions as are allowed are active, and the policy is to refuse.
+
+        """
+        self.check_open()
+        user_id = check_user_id(user_id)
+        kept, is_flat = ({}, True) if metadata is None else to_json(metadata)
+        while True:
+            session_id = secrets.token_urlsafe(_ID_BYTES)
+            moment = self._moment()
+            now = moment.now
+            record = SessionRecord(session_id, user_id, now, now, now, kept, is_flat)
+            created = await self._store.create(record, self._limits, moment)
+            if created is not None:
+                if created.made_room:
+                    await self._announce(created.made_room)
+                return session_id
+
+    # -- finding ---------------------------------------------------------------------------------------------
+
+    @overload
+    async def get_session(self, session_id: str) -> SessionData: ...
+    @overload
+    async def get_session(self, session_id: str, default: Default) -> SessionData | Default: ...
+    async def get_session(self, session_id: str, default: Any = _MISSING) -> Any:
+        """Return a session that can be used; this is no activity.
+
+        Args:
+            session_id: any text.
+            default: what is returned, if it is given, where there is no session that can be used.
+
+        Returns:
+            The session as it is now, whoever changed it last, in whatever process.
+
+        Raises:
+            SessionNotFoundError: there is none with this id.
+            SessionExpiredError: it has expired.
+            SessionEndedError: it was ended.
+
+        """
+        self.check_open()
+        if type(session_id) is not str:
+            session_id = _plain_id(session_id)
+        record = await self._store.find(session_id)
+        now = self._now()
+        if record is not None and record.is_active and record.alive_at > now - self._timeout:
+            return record.to_data()
+        error = await self._refusal(session_id, record, Moment(now, now - self._timeout))
+        if default is _MISSING and error is not None:
+            raise error
+        return default
+
+    async def _refusal(
+        self, session_id: str, record: SessionRecord | None, moment: Moment
+    ) -> SessionError | None:
+        """Say why a session cannot be used; see to it that one that has expired stays expired."""
+        error = refusal(session_id, record, moment)
+        if isinstance(error, SessionExpiredError) and record is not None and record.is_active:
+            try:
+                await self._store.mark_expired(session_id, moment)
+            except StorageError as failure:
+                logger.warning("cannot note that a session has expired: %s", failure)
+        return error
+
+    async def list_sessions(
+        self,
+        user_id: str | None = None,
+        *,
+        active: bool | None = None,
+        limit: int | None = 100,
+        after: str | None = None,
+    ) -> list[SessionData]:
+        """List sessions, those created last first.
+
+        Args:
+            user_id: only those of this user.
+            active: `True`: only those that can be used. `False`: only those that were ended, evicted, or made
+                inactive. With `cleanup_policy="delete"`, what has expired is in no list.
+            limit: at most so many; `None`: all.
+            after: only those behind the session with this `cursor`: the next page.
+
+        Raises:
+            InvalidOptionError: an option has a value that it cannot take.
+
+        """
+        self.check_open()
+        if active is not None and not isinstance(active, bool):
+            raise InvalidOptionError(f"active must be True, False or None, not {active!r}", option="active")
+        if user_id is not None:
+            user_id = check_user_id(user_id)
+        if limit is not None:
+            check_whole_number("limit", limit, 1, 1 << 62)
+        cutoff = self._moment().cutoff
+        place = None if after is None else _read_cursor(after)
+        found: list[SessionData] = []
+        while limit is None or len(found) < limit:
+            wanted = _BATCH if limit is None else min(_BATCH, limit - len(found))
+            listing = Listing(user_id, active, cutoff, self._limits.keeps, place)
+            page = await self._store.page(listing, wanted)
+            found += [record.to_data(is_active=record.is_alive(cutoff)) for record in page]
+            if len(page) < wanted:
+                break
+            place = page[-1].created_at, page[-1].key
+        return found
+
+    # -- using -----------------------------------------------------------------------------------------------
+
+    async def update_session(
+        self,
+        session_id: str,
+        changes: Mapping[str, Any] | Callable[[SessionData], Mapping[str, Any] | None],
+    ) -> SessionData:
+        """Change a session; this is activity, unless `last_activity` is among the changes.
+
+        The change is atomic, whoever else changes the session at the same time, in whatever process.
+
+        Args:
+            session_id: which one.
+            changes: new values by field. `user_id`, `last_activity`, `is_active` and `metadata` are fields of
+                the session; everything else is a key of its metadata, and leaves the other keys as they are.
+                Or a function that is given the session and returns such a dict, or changes what it was given
+                and returns nothing. It is called again if the session was changed meanwhile, and so should do
+                nothing else; it cannot be async.
+
+        Returns:
+            The session as it is now.
+
+        Raises:
+            SessionNotFoundError, SessionExpiredError, SessionEndedError: as `get_session`.
+            SessionLimitError: it was to be given to a user who has as many as allowed.
+            InvalidOptionError: `session_id` or `created_at` was to be changed.
+            InvalidValueError: a value cannot be held.
+
+        """
+        self.check_open()
+        if type(session_id) is not str:
+            session_id = _plain_id(session_id)
+        if callable(changes):
+            return await self._update_by(session_id, changes)
+        read = read_changes(changes)
+        changed = await self._store.update(session_id, read, self._limits, self._moment())
+        if changed.made_room:
+            await self._announce(changed.made_room)
+        return changed.record.to_data(is_active=changed.record.is_active)
+
+    async def _update_by(
+        self, session_id: str, fn: Callable[[SessionData], Mapping[str, Any] | None]
+    ) -> SessionData:
+        """Read, let the function decide, and write if nothing was changed meanwhile; else do it again."""
+        while True:
+            record = await self._store.find(session_id)
+            moment = self._moment()
+            error = await self._refusal(session_id, record, moment)
+            if record is None or error is not None:
+                raise error or AssertionError
+            session = record.to_data()
+            wanted = fn(session)
+            if inspect.isawaitable(wanted):
+                getattr(wanted, "close", lambda: None)()
+                raise InvalidOptionError("the function given to update_session is async", option="changes")
+            read = read_difference(record, session) if wanted is None else read_changes(wanted)
+            try:
+                changed = await self._store.update(session_id, read, self._limits, moment, record.version)
+            except StaleVersion:
+                continue
+            if changed.made_room:
+                await self._announce(changed.made_room)
+            return changed.record.to_data(is_active=changed.record.is_active)
+
+    async def touch(self, session_id: str) -> None:
+        """Take note of activity: the session lives for another `session_timeout`.
+
+        However often that is called, it is written at most twice in `touch_interval`. What happens in between
+        is known at once to all managers of this process. A crash loses at most so much of `last_activity`;
+        the session then lives longer by at most so much, never shorter.
+
+        Raises:
+            SessionNotFoundError, SessionExpiredError, SessionEndedError: as `get_session`.
+
+        """
+        self.check_open()
+        if type(session_id) is not str:
+            session_id = _plain_id(session_id)
+        if await self._store.touch(session_id, self._moment(), self.config.held_for) and self._keeper:
+            self._keeper.wake()
+
+    # -- ending ----------------------------------------------------------------------------------------------
+
+    async def end_session(self, session_id: str) -> bool:
+        """End a session, as when a user logs out; it cannot be used any more from now on, in any process.
+
+        It is kept as inactive for some time: see `SessionConfig.retention`.
+
+        Returns:
+            Whether it could be used before.
+
+        """
+        self.check_open()
+        if type(session_id) is not str:
+            session_id = _plain_id(session_id)
+        return await self._store.end(session_id, self._moment())
+
+    async def delete_session(self, session_id: str) -> bool:
+        """Delete a session with all that was kept of it, whether it can be used or not.
+
+        Returns:
+            Whether there was one.
+
+        """
+        self.check_open()
+        if type(session_id) is not str:
+            session_id = _plain_id(session_id)
+        return await self._store.delete(session_id)
+
+    async def cleanup_expired_sessions(self) -> int:
+        """Delete sessions that have expired, or make them inactive; remove those whose `retention` is over.
+
+        It works in steps, so that nobody has to wait, and may be called by any number of managers at once:
+        each session is cleaned up by one of them.
+
+        Returns:
+            How many expired sessions this call cleaned up.
+
+        """
+        self.check_open()
+        cleaned = 0
+        while True:
+            expired = await self._store.clean_up(self._moment(), _BATCH, keeps=self._limits.keeps)
+            cleaned += len(expired)
+            await self._announce(expired)
+            if len(expired) < _BATCH:
+                break
+        if self.config.kept_for is not None:
+            before = self._now() - self.config.kept_for
+            while await self._store.remove_ended(before, _BATCH) == _BATCH:
+                pass
+        return cleaned
+
+    async def _announce(self, records: Iterable[SessionRecord]) -> None:
+        """Tell `on_expired` of sessions that have expired."""
+        if self._on_expired is None:
+            return
+        for record in records:
+            if record.end_reason != "expired":
+                continue
+            try:
+                result = self._on_expired(record.to_data(is_active=False))
+                if inspect.isawaitable(result):
+                    await result
+            except Exception:
+                logger.exception("on_expired failed for a session of %r", record.user_id)
+
+    async def flush(self) -> None:
+        """Write the activity that is held in memory; that is done in the background, and by `shutdown`."""
+        self.check_open()
+        await self._store.flush()
+
+    # -- lifecycle and time ----------------------------------------------------------------------------------
+
+    @property
+    def _title(self) -> str:
+        where = type(self._store).__name__ if self._adapter is None else self._adapter.url
+        return f"the session manager on {where}"
+
+    async def _open(self) -> None:
+        if self._adapter is not None:
+            await self._adapter.acquire()
+        try:
+            await self._store.open()
+        except BaseException:
+            if self._adapter is not None:
+                await self._adapter.release()
+            raise
+        self._keeper = SessionKeeper(self)
+
+    async def _close(self) -> None:
+        keeper, self._keeper = self._keeper, None
+        if keeper is not None:
+            await keeper.stop()
+        try:
+            await self._store.flush()
+        finally:
+            if self._adapter is not None:
+                await self._adapter.release()
+
+    def _abandon(self) -> None:
+        keeper, self._keeper = self._keeper, None
+        if keeper is not None:
+            keeper.abandon()
+
+    def _now(self) -> datetime:
+        return to_utc(self._clock(), "what clock returned")
+
+    def _moment(self) -> Moment:
+        now = self._now()
+        return Moment(now, now - self._timeout)
+
+    def __repr__(self) -> str:
+        """Show the type, the place and the phase."""
+        where = type(self._store).__name__ if self._adapter is None else self._adapter.url
+        return f"<{type(self).__name__} {where!r}, {self._phase.value}>"
+
+
+def _check_options(config: Any, database_adapter: Any, store: Any, clock: Any, on_expired: Any) -> None:
+    """Refuse arguments of the wrong type, and those that contradict each other."""
+    expected: list[tuple[str, Any, type]] = [
+        ("config", config, SessionConfig),
+        ("database_adapter", database_adapter, DatabaseAdapter),
+        ("store", store, SessionStore),
+    ]
+    for option, value, kind in expected:
+        if value is not None and not isinstance(value, kind):
+            message = f"{option} must be a {kind.__name__}, not {type(value).__name__}"
+            raise InvalidOptionError(message, option=option)
+    if store is not None and database_adapter is not None:
+        message = "store and database_adapter contradict each other: give one of them"
+        raise InvalidOptionError(message, option="store")
+    if not callable(clock):
+        raise InvalidOptionError(f"clock must be a function, not {type(clock).__name__}", option="clock")
+    if on_expired is not None and not callable(on_expired):
+        message = f"on_expired must be a function, not {type(on_expired).__name__}"
+        raise InvalidOptionError(message, option="on_expired")
+
+
+def _plain_id(session_id: Any) -> str:
+    """Refuse what cannot be a session's id; any text may be asked for."""
+    if not isinstance(session_id, str):
+        kind = type(session_id).__name__
+        raise InvalidValueError(f"session_id must be a str, not an object of type {kind}")
+    return str.__str__(session_id)
+
+
+def _read_cursor(cursor: Any) -> Position:
+    """Read the place that `SessionData.cursor` tells."""
+    place = _CURSOR.fullmatch(cursor) if isinstance(cursor, str) else None
+    try:
+        if place is not None:
+            return from_microseconds(int(place[1])), int(place[2])
+    except InvalidValueError:
+        pass
+    message = "after must be the cursor of a session of the page before: begin again with the first page"
+    raise InvalidOptionError(message, option="after")

@@ -1,0 +1,213 @@
+"""`SessionStore`: the contract of what keeps sessions, in a database or in memory."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, NamedTuple
+
+from library.infrastructure.data.errors import SessionLimitError
+
+if TYPE_CHECKING:
+    from datetime import datetime, timedelta
+
+    from library.infrastructure.data.session_changes import SessionChanges
+    from library.infrastructure.data.session_record import Moment, SessionRecord
+
+Position = tuple["datetime", int]
+"""Where a session stands in the list: `created_at`, and the `session_key` of its id."""
+
+
+class Limits(NamedTuple):
+    """How many sessions may be active, and what happens beyond that."""
+
+    most: int | None
+    """In the store; `None`: any number."""
+    most_of_user: int | None
+    """Of one user."""
+    evicts: bool
+    """Whether the session that was idle for longest has to make room; else the new one is refused."""
+    keeps: bool
+    """Whether what expired or was evicted is kept as inactive; else it is deleted."""
+
+
+class Changed(NamedTuple):
+    """What became of a session that was created or changed."""
+
+    record: SessionRecord
+    """The session as it is now."""
+    made_room: list[SessionRecord]
+    """Those that had to make room, as they are, or would be, kept: their `end_reason` tells whether they had
+    expired, or were evicted."""
+
+
+class Listing(NamedTuple):
+    """Which sessions are listed, newest first."""
+
+    user_id: str | None
+    """Only those of this user."""
+    is_active: bool | None
+    """Only those that can be used, or only those that cannot."""
+    cutoff: datetime
+    """Active ones that were last alive then or before have expired."""
+    shows_expired: bool
+    """Whether those that have expired, but were not cleaned up yet, are listed as inactive."""
+    after: Position | None
+    """Only those that stand behind this one."""
+
+
+class SessionStore(ABC):
+    """Keeps sessions in one table of one database, or in memory.
+
+    Time: stores have no clock. Each call is told the moment, as its manager's clock has it.
+
+    Concurrency: any number of managers, tasks, threads, event loops, and, for databases, processes use one
+    store. Each call is atomic: it happens whole or not at all, and limits hold whatever others do.
+
+    Durability: in a database, what a call returned for is on the disk; of `touch` see there.
+
+    Raises, besides what each method names: `NotInitializedError` and `UnitClosedError` when the adapter is
+    not open; `StorageError` and its kinds when the database fails.
+
+    """
+
+    @abstractmethod
+    async def open(self) -> None:
+        """Make the table, or bring it to this version's schema; called once the adapter is open.
+
+        Raises:
+            InvalidOptionError: there is a table of this name that is not for sessions.
+            NewerSchemaError: a newer version of this library wrote it.
+
+        """
+
+    @abstractmethod
+    async def find(self, session_id: str) -> SessionRecord | None:
+        """Return a session, whatever its state, as it is now; never what it was before a call that returned.
+
+        The record belongs to the store, and must not be changed. `alive_at` is exact where activity is held
+        in memory of this process.
+        """
+
+    @abstractmethod
+    async def create(self, record: SessionRecord, limits: Limits, moment: Moment) -> Changed | None:
+        """Keep a new session; `None` if there is one of this id.
+
+        Where a limit is reached, what has expired makes room first, and then, if `limits.evicts`, what was
+        idle for longest.
+
+        Raises:
+            SessionLimitError: a limit is reached, and `limits.evicts` is not set.
+
+        """
+
+    @abstractmethod
+    async def update(
+        self,
+        session_id: str,
+        changes: SessionChanges,
+        limits: Limits,
+        moment: Moment,
+        if_version: int | None = None,
+    ) -> Changed:
+        """Change a session that can be used, and count its version on.
+
+        A session that is found to have expired is marked so: see `mark_expired`.
+
+        Args:
+            session_id: which one.
+            changes: what to change.
+            limits: hold where the session is given to another user, who has no more than allowed then.
+            moment: the time.
+            if_version: change it only if it is of this version.
+
+        Raises:
+            SessionNotFoundError, SessionExpiredError, SessionEndedError: it cannot be used.
+            SessionLimitError: as `create`.
+            StaleVersion: it is of another version.
+
+        """
+
+    @abstractmethod
+    async def touch(self, session_id: str, moment: Moment, hold_for: timedelta) -> bool:
+        """Take note of activity.
+
+        At most once in `hold_for` that is written: then the store notes that the session may be active for so
+        long, and holds further activity in memory until `flush`. What a crash takes with it makes a session
+        live longer, by at most `hold_for`, never shorter.
+
+        Returns:
+            Whether `flush` should be called when `hold_for` is over.
+
+        Raises:
+            SessionNotFoundError, SessionExpiredError, SessionEndedError: it cannot be used.
+
+        """
+
+    @abstractmethod
+    async def flush(self) -> None:
+        """Write the activity that is held in memory."""
+
+    @abstractmethod
+    async def end(self, session_id: str, moment: Moment) -> bool:
+        """Make a session inactive; returns whether it could be used before."""
+
+    @abstractmethod
+    async def mark_expired(self, session_id: str, moment: Moment) -> None:
+        """See to it that a session that has expired has expired for good, whatever clocks tell later.
+
+        Nothing happens to one that can be used, at this moment, after all.
+        """
+
+    @abstractmethod
+    async def delete(self, session_id: str) -> bool:
+        """Delete a session; returns whether there was one."""
+
+    @abstractmethod
+    async def page(self, listing: Listing, limit: int) -> list[SessionRecord]:
+        """List sessions by `created_at` and key, newest first; at most `limit`."""
+
+    @abstractmethod
+    async def clean_up(self, moment: Moment, limit: int, *, keeps: bool) -> list[SessionRecord]:
+        """Delete sessions that have expired, or make them inactive if `keeps`.
+
+        Those that were alive longest ago come first.
+
+        Args:
+            moment: the time.
+            limit: at most so many.
+            keeps: see above.
+
+        Returns:
+            What they were; each session is returned to one caller only.
+
+        """
+
+    @abstractmethod
+    async def remove_ended(self, before: datetime, limit: int) -> int:
+        """Delete up to `limit` sessions that were ended, or made inactive, then or before; tell how many."""
+
+
+def refuse_to_evict(
+    superfluous: list[SessionRecord], limits: Limits, moment: Moment, user_id: str | None = None
+) -> None:
+    """Refuse to end sessions that can be used, where the policy is to refuse new ones.
+
+    Args:
+        superfluous: what would have to make room.
+        limits: the limits.
+        moment: the time.
+        user_id: set where it is the limit of one user that is reached.
+
+    Raises:
+        SessionLimitError: one of them can be used, and `limits.evicts` is not set.
+
+    """
+    if limits.evicts or not any(each.alive_at > moment.cutoff for each in superfluous):
+        return
+    limit = limits.most if user_id is None else limits.most_of_user
+    whose = "" if user_id is None else f" of {user_id!r}"
+    message = (
+        f"{limit:,} sessions{whose} are active, as many as are allowed: end one, raise the limit, or take "
+        "limit_policy='evict_oldest'"
+    )
+    raise SessionLimitError(message, limit=limit)

@@ -1,0 +1,30 @@
+CREATE TABLE "{table}" (
+    -- A digest of the session_id, by which sessions are looked up: how long that takes tells nothing of the id, and one
+    -- whole number is found faster than a text.
+    session_key INTEGER PRIMARY KEY,
+    session_id TEXT NOT NULL,
+    user_id TEXT NOT NULL,
+    -- A digest of the user_id, which may be long.
+    user_key INTEGER NOT NULL,
+    -- Microseconds since 1970, UTC, as all times here.
+    created_at INTEGER NOT NULL,
+    last_activity INTEGER NOT NULL,
+    -- From when the timeout counts: the last_activity; later while some process holds activity in memory; long ago
+    -- once the session was found to have expired.
+    alive_at INTEGER NOT NULL,
+    is_active INTEGER NOT NULL,
+    ended_at INTEGER,
+    -- 'ended', 'expired' or 'evicted'.
+    end_reason TEXT,
+    version INTEGER NOT NULL,
+    -- JSON.
+    metadata TEXT NOT NULL
+) STRICT;
+
+CREATE INDEX "nanobrain:{table}:by_creation" ON "{table}" (created_at, session_key);
+
+CREATE INDEX "nanobrain:{table}:by_user" ON "{table}" (user_key, is_active, created_at, session_key);
+
+CREATE INDEX "nanobrain:{table}:by_activity" ON "{table}" (alive_at) WHERE is_active = 1;
+
+CREATE INDEX "nanobrain:{table}:by_end" ON "{table}" (ended_at) WHERE is_active = 0;

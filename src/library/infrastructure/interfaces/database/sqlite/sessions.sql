@@ -1,0 +1,69 @@
+-- find --
+SELECT {columns} FROM "{table}" WHERE session_key = ?
+
+-- insert --
+INSERT INTO "{table}" (
+    session_key, session_id, user_id, user_key, created_at, last_activity, alive_at, is_active, ended_at, end_reason,
+    version, metadata
+)
+
+-- change --
+UPDATE "{table}" SET last_activity = ?2, alive_at = ?3, version = ?4, metadata = ?5 WHERE session_key = ?1
+
+-- touch --
+UPDATE "{table}" SET last_activity = ?2, alive_at = ?3 WHERE session_key = ?1
+
+-- assign --
+UPDATE "{table}" SET user_id = ?2, user_key = ?3 WHERE session_key = ?1
+
+-- end --
+UPDATE "{table}" SET is_active = 0, ended_at = ?2, end_reason = ?3, version = version + 1 WHERE session_key = ?1
+
+-- flush --
+UPDATE "{table}"
+SET last_activity = max(last_activity, ?3),
+    alive_at = CASE WHEN alive_at = ?2 THEN max(last_activity, ?3) ELSE alive_at END
+WHERE session_key = ?1 AND is_active = 1
+
+-- delete --
+DELETE FROM "{table}" WHERE session_key = ?
+
+-- longest_idle --
+SELECT {columns} FROM "{table}" WHERE is_active = 1 AND alive_at <= ? ORDER BY alive_at LIMIT ?
+
+-- active_of_user --
+SELECT {columns} FROM "{table}" WHERE user_key = ? AND user_id = ? AND is_active = 1
+
+-- remove_ended --
+DELETE FROM "{table}"
+WHERE session_key IN (
+    SELECT session_key FROM "{table}" WHERE is_active = 0 AND ended_at <= ? ORDER BY ended_at LIMIT ?
+)
+
+-- active_count --
+SELECT active_count FROM nanobrain_tables WHERE name = ?
+
+-- add_active --
+UPDATE nanobrain_tables SET active_count = active_count + ? WHERE name = ?
+
+-- count_active --
+SELECT count(*) FROM "{table}" WHERE is_active = 1
+
+-- page --
+SELECT {columns} FROM "{table}"
+WHERE (created_at, session_key) < (:created_at, :session_key)
+    AND iif(is_active = 0, :wants_inactive, iif(alive_at > :cutoff, :wants_active, :wants_expired))
+ORDER BY created_at DESC, session_key DESC
+LIMIT :limit
+
+-- page_of_user --
+SELECT {columns} FROM "{table}"
+WHERE user_key = :user_key AND user_id = :user_id AND is_active = 1
+    AND (created_at, session_key) < (:created_at, :session_key)
+    AND iif(alive_at > :cutoff, :wants_active, :wants_expired)
+UNION ALL
+SELECT {columns} FROM "{table}"
+WHERE user_key = :user_key AND user_id = :user_id AND is_active = 0 AND :wants_inactive
+    AND (created_at, session_key) < (:created_at, :session_key)
+ORDER BY created_at DESC, session_key DESC
+LIMIT :limit
