@@ -49,7 +49,7 @@ async def index_all(unit: ConversationHistoryUnit) -> None:
 NOT_INDEXED = [
     """
     WITH RECURSIVE number (n) AS (SELECT 10 UNION ALL SELECT n + 1 FROM number WHERE n < 5000)
-    INSERT INTO conversations SELECT n, 'b', 0, 0, 'later' || n, '', 1.0, NULL, '{}' FROM number
+    INSERT INTO conversations SELECT n, 'b', 0, 0, 'later' || n, '', 1.0, NULL, '{}', NULL FROM number
     """,
     "UPDATE nanobrain_tables SET last_id = 5000",
 ]
@@ -622,7 +622,7 @@ async def test_a_row_that_cannot_be_indexed(tmp_path: Path, caplog: pytest.LogCa
     await fill(path, "kept")
     change(
         path,
-        "INSERT INTO conversations VALUES (9, 'b', 0, 0, CAST(x'6bff6570' AS TEXT), '', 1.0, NULL, '{}')",
+        "INSERT INTO conversations VALUES (9, 'b', 0, 0, CAST(x'6bff6570' AS TEXT), '', 1, NULL, '{}', NULL)",
         "UPDATE nanobrain_tables SET last_id = 9",
     )
 

@@ -19,7 +19,7 @@ from library.infrastructure.interfaces.database.sqlite.counters import statement
 from library.infrastructure.interfaces.database.sqlite.indexing import _SQL as INDEXING
 from library.infrastructure.interfaces.database.sqlite.named_sql import for_table
 from library.infrastructure.interfaces.database.sqlite.pages import Pages
-from library.infrastructure.interfaces.database.sqlite.rows import conversation_key
+from library.infrastructure.interfaces.database.sqlite.rows import conversation_key, session_key
 from library.infrastructure.interfaces.database.sqlite.search import _SQL as SEARCH
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ BY_CONVERSATION = "nanobrain:conversations:by_conversation"
 BY_TIME = "nanobrain:conversations:by_time"
 BY_RESPONSE_TIME = "nanobrain:conversations:by_response_time"
 BY_PARENT = "nanobrain:conversations:by_parent"
+BY_SESSION = "nanobrain:conversations:by_session"
 ROWID = "INTEGER PRIMARY KEY"
 FULL_TEXT = "VIRTUAL TABLE INDEX"
 KEY = conversation_key("conversation1")
@@ -54,7 +55,7 @@ async def make(path: Path) -> None:
             NOON + timedelta(seconds=number * 7919 % COUNT),
             float(number % 1000),
             parent_id=number - 499 if number > 40_000 else None,
-            metadata={"key": 1} if number % 100 == 0 else {},
+            metadata={"key": 1, "session_id": f"session{number % 7}"} if number % 100 == 0 else {},
         )
         for number in range(COUNT)
     ]
@@ -115,7 +116,7 @@ def named(name: str) -> str:
         ("conversation_of", (1,), ROWID),
         ("latest", (), None),
         ("lengths", (1,), ROWID),
-        ("replace", (1, "conversation1", 0, "", "", 1.0, None, "{}", KEY), ROWID),
+        ("replace", (1, "conversation1", 0, "", "", 1.0, None, "{}", KEY, None), ROWID),
         ("blank", (1,), ROWID),
         ("delete", (1,), ROWID),
         ("set_parent", (1, 2), ROWID),
@@ -179,6 +180,21 @@ def test_summaries(plan_of: Callable[..., Plan]) -> None:
     assert any(BY_TIME in step and "last" in step for step in plan), shown
     assert all("USING" in step for step in plan if step.startswith(("SCAN", "SEARCH"))), shown
     assert sum(f"USING COVERING INDEX {BY_CONVERSATION}" in step for step in plan) == 3, shown
+
+
+def test_summaries_of_a_session(plan_of: Callable[..., Plan]) -> None:
+    """The index leads from one of its conversations to the next; all else is looked up."""
+    bindings = (session_key("session1"), "[]", 1 << 62, 0, 50)
+
+    plan = plan_of(named("summaries_of_session"), bindings)
+
+    shown = "\n".join(plan)
+    assert 2 == sum(f"USING COVERING INDEX {BY_SESSION} (session_key=?" in step for step in plan), shown
+    assert f"USING COVERING INDEX {BY_SESSION} (session_key=? AND conversation_key>?)" in shown
+    assert f"USING INDEX {BY_SESSION} (session_key=? AND conversation_key=?)" in shown
+    assert 3 == sum(f"USING COVERING INDEX {BY_CONVERSATION} (conversation_key=?)" in step for step in plan)
+    assert {"SCAN each", "SCAN page"} >= {step for step in plan if step.startswith("SCAN")}, shown
+    assert all("USING" in step for step in plan if step.startswith("SEARCH")), shown
 
 
 @pytest.mark.parametrize("part", ["", "_per_day"])

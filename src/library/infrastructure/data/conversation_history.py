@@ -15,6 +15,7 @@ from library.infrastructure.data.conversation_message import (
     ConversationSummary,
     check_conversation_id,
     check_message_id,
+    check_text,
 )
 from library.infrastructure.data.conversation_query import ConversationQuery
 from library.infrastructure.data.data_unit_base import DataUnitBase, State
@@ -363,23 +364,32 @@ class ConversationHistoryUnit(DataUnitBase):
         return self._store.stream(ConversationQuery() if query is None else _checked_query(query))
 
     async def list_conversations(
-        self, limit: int | None = 50, *, after: ConversationSummary | str | None = None
+        self,
+        limit: int | None = 50,
+        *,
+        after: ConversationSummary | str | None = None,
+        session_id: str | None = None,
     ) -> list[ConversationSummary]:
         """List conversations, those with the newest exchange first.
 
         Args:
             limit: at most so many; `None`: all.
             after: a summary, or its `cursor`: only those that come behind it.
+            session_id: only conversations of which at least one exchange was saved with this text as
+                `metadata["session_id"]`; the summaries describe all of their exchanges. `None`: all.
 
         Raises:
             InvalidOptionError: `after` is neither.
+            InvalidValueError: `session_id` is no text.
 
         """
         self._check_usable()
         if limit is not None:
             check_whole_number("limit", limit, 1, 1 << 62)
+        if session_id is not None:
+            session_id = check_text("session_id", session_id)
         self._reads += 1
-        return await self._store.summaries(limit, None if after is None else _position(after))
+        return await self._store.summaries(limit, None if after is None else _position(after), session_id)
 
     async def get_thread(self, message_id: int) -> list[ConversationMessage]:
         """Return the path that leads to an exchange along `parent_id`, from its root on.

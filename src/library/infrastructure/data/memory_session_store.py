@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from library.infrastructure.data.creation_order import CreationOrder
 from library.infrastructure.data.fork_safety import reset_after_fork
 from library.infrastructure.data.session_record import LONG_AGO, refusal
-from library.infrastructure.data.session_store import Changed, SessionStore, refuse_to_evict
+from library.infrastructure.data.session_store import SessionStore, refuse_to_evict
 from library.infrastructure.data.storage import StaleVersion
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from library.infrastructure.data.creation_order import Place
     from library.infrastructure.data.session_changes import SessionChanges
     from library.infrastructure.data.session_record import Moment, SessionRecord
-    from library.infrastructure.data.session_store import Limits, Listing
+    from library.infrastructure.data.session_store import Changed, Limits, Listing
 
 _SPARE: Final = 10_000
 """So many outdated entries of the queues are kept before they are made anew."""
@@ -51,6 +51,10 @@ class MemorySessionStore(SessionStore):
     async def open(self) -> None:
         """Do nothing: there is nothing to open."""
 
+    def look_up(self, session_id: str) -> SessionRecord | None:
+        """See `SessionStore`."""
+        return self._records.get(session_id)
+
     async def find(self, session_id: str) -> SessionRecord | None:
         """See `SessionStore`."""
         return self._records.get(session_id)
@@ -62,7 +66,7 @@ class MemorySessionStore(SessionStore):
                 return None
             made_room = self._make_room(record.user_id, limits, moment, newcomers=1)
             self._add(record)
-            return Changed(record, made_room)
+            return record, made_room
 
     async def update(
         self,
@@ -80,11 +84,11 @@ class MemorySessionStore(SessionStore):
             record = changes.apply(former, moment.now)
             if record.user_id == former.user_id:
                 self._replace(former, record)
-                return Changed(record, [])
+                return record, []
             made_room = self._make_room(record.user_id, limits, moment, newcomers=0)
             self._remove(former)
             self._add(record)
-            return Changed(record, made_room)
+            return record, made_room
 
     async def touch(self, session_id: str, moment: Moment, hold_for: timedelta) -> bool:  # noqa: ARG002
         """See `SessionStore`; nothing is written, and so nothing held back."""
@@ -152,14 +156,12 @@ class MemorySessionStore(SessionStore):
 
     def _usable(self, session_id: str, moment: Moment) -> SessionRecord:
         record = self._records.get(session_id)
-        if record is not None and record.is_alive(moment.cutoff):
-            return record
-        if record is not None and record.is_active:
-            self._mark_expired(record)
-        error = refusal(session_id, record, moment)
-        if error is None:
-            raise AssertionError
-        raise error
+        if record is not None:
+            if record.end is None and record.alive_at > moment.cutoff:
+                return record
+            if record.end is None:
+                self._mark_expired(record)
+        raise refusal(session_id, record, moment)
 
     def _mark_expired(self, record: SessionRecord) -> None:
         if record.alive_at > LONG_AGO:
@@ -186,36 +188,37 @@ class MemorySessionStore(SessionStore):
     def _replace(self, former: SessionRecord, record: SessionRecord) -> None:
         """Put a record of the same id and user in the place of the former."""
         self._records[record.session_id] = record
-        self._active += record.is_active - former.is_active
-        if record.alive_at < former.alive_at or not record.is_active:
+        self._active += (record.end is None) - (former.end is None)
+        if record.alive_at < former.alive_at or record.end is not None:
             self._queue(record)
 
     def _queue(self, record: SessionRecord) -> None:
         """Have a session looked at when it may expire, or may be removed."""
-        if record.is_active:
+        if record.end is None:
             if len(self._expiring) > 2 * self._active + _SPARE:
                 active = (each for each in self._records.values() if each.is_active)
                 self._expiring = [(each.alive_at, each.session_id) for each in active]
                 heapq.heapify(self._expiring)
             heapq.heappush(self._expiring, (record.alive_at, record.session_id))
-        elif record.ended_at is not None:
-            heapq.heappush(self._ended, (record.ended_at, record.session_id))
+        elif record.end is not None:
+            heapq.heappush(self._ended, (record.end.at, record.session_id))
 
     def _longest_idle(self, count: int) -> list[SessionRecord]:
         """Find the active sessions that were alive longest ago, the longest first."""
-        found: list[SessionRecord] = []
+        found: dict[str, SessionRecord] = {}
         while self._expiring and len(found) < count:
             since, session_id = self._expiring[0]
             record = self._records.get(session_id)
-            if record is not None and record.is_active and record.alive_at != since:
+            if record is None or record.end is not None or session_id in found:
+                heapq.heappop(self._expiring)
+            elif record.alive_at != since:
                 heapq.heapreplace(self._expiring, (record.alive_at, session_id))
-                continue
-            heapq.heappop(self._expiring)
-            if record is not None and record.is_active and record not in found[-1:]:
-                found.append(record)
-        for record in found:
+            else:
+                heapq.heappop(self._expiring)
+                found[session_id] = record
+        for record in found.values():
             heapq.heappush(self._expiring, (record.alive_at, record.session_id))
-        return found
+        return list(found.values())
 
     def _expire(self, record: SessionRecord, moment: Moment, *, keeps: bool) -> SessionRecord:
         """Clean a session up that has expired, and return it as it is, or would be, kept."""

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import math
+from math import isfinite
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from library.infrastructure.data.errors import InvalidOptionError, InvalidValueError
 from library.infrastructure.data.json_document import encode
 from library.infrastructure.data.json_reading import decode
 from library.infrastructure.data.session_data import SessionData, check_user_id
-from library.infrastructure.data.session_record import SessionRecord, is_flat
+from library.infrastructure.data.session_record import End, SessionRecord, is_flat
 from library.infrastructure.data.utc_time import to_utc
 
 if TYPE_CHECKING:
@@ -36,29 +36,24 @@ class SessionChanges(NamedTuple):
 
     def apply(self, record: SessionRecord, now: datetime) -> SessionRecord:
         """Return the session as it is after the changes."""
-        metadata = self.metadata
-        flat = self.is_flat
+        metadata, flat = self.metadata, self.is_flat
         if metadata is None:
-            metadata = record.metadata
-            flat = flat and record.is_flat
-        if self.merged:
-            metadata = {**metadata, **self.merged}
-        last_activity = self.last_activity
-        alive_at = last_activity
+            metadata, flat = record.metadata, flat and record.is_flat
+        last_activity = alive_at = self.last_activity
         if last_activity is None or alive_at is None:
             last_activity = max(record.last_activity, now)
             alive_at = max(record.alive_at, now)
-        changed = SessionRecord(
+        return SessionRecord(
             record.session_id,
             self.user_id or record.user_id,
             record.created_at,
             last_activity,
             alive_at,
-            metadata,
+            {**metadata, **self.merged},
             flat,
-            version=record.version + 1,
+            record.version + 1,
+            End("ended", now) if self.ends else None,
         )
-        return changed.ended("ended", now) if self.ends else changed
 
 
 def read_changes(changes: Mapping[str, Any]) -> SessionChanges:
@@ -121,22 +116,22 @@ def to_json(metadata: Any) -> tuple[dict[str, Any], bool]:
         InvalidValueError: it is no dict, or holds what JSON cannot.
 
     """
-    if not isinstance(metadata, dict):
+    if type(metadata) is dict:
+        for key, value in metadata.items():
+            kind = type(value)
+            if not (type(key) is str and key.isascii()):
+                break
+            if kind is str:
+                if not value.isascii():
+                    break
+            elif not (kind is int or kind is bool or value is None or (kind is float and isfinite(value))):
+                break
+        else:  # which is so of nearly all: JSON holds them as they are
+            return metadata.copy(), True
+    elif not isinstance(metadata, dict):
         raise InvalidValueError(f"metadata must be a dict, not an object of type {type(metadata).__name__}")
-    if type(metadata) is dict and all(map(_is_simple, metadata, metadata.values())):
-        return metadata.copy(), True
     copied = decode(encode(metadata, "metadata"))
     return copied, is_flat(copied)
-
-
-def _is_simple(key: Any, value: Any) -> bool:
-    """Tell quickly that JSON holds an item as it is."""
-    if type(key) is not str or not key.isascii():
-        return False
-    kind = type(value)
-    if kind is str:
-        return bool(value.isascii())
-    return kind is int or kind is bool or value is None or (kind is float and math.isfinite(value))
 
 
 def _plain(changes: Any) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 # Annotations are not postponed: they shall resolve under the public path that the class is known by.
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from hashlib import blake2b
 from typing import Any, Final
 
@@ -15,8 +15,6 @@ MAX_USER_ID_LENGTH: Final = 1_000
 """Characters that a `user_id` may have."""
 MAX_SESSION_ID_LENGTH: Final = 1_000
 """Characters that a `session_id` may have that was not made here."""
-
-_new: Final = object.__new__
 
 
 @dataclass(slots=True, eq=True)
@@ -75,35 +73,6 @@ class SessionData:
         return f"{to_microseconds(self.created_at)}.{session_key(self.session_id)}"
 
 
-def build_session(
-    session_id: str,
-    user_id: str,
-    created_at: datetime,
-    last_activity: datetime,
-    metadata: dict[str, Any],
-    is_active: bool,  # noqa: FBT001 - in the order of the fields
-) -> SessionData:
-    """Build a session from what was checked when it was saved, without checking it again.
-
-    Args:
-        session_id: the fields, in order, from here on.
-        user_id: see `SessionData`.
-        created_at: in UTC.
-        last_activity: in UTC.
-        metadata: a dict that belongs to this object alone.
-        is_active: see `SessionData`.
-
-    """
-    session: SessionData = _new(SessionData)
-    session.session_id = session_id
-    session.user_id = user_id
-    session.created_at = created_at
-    session.last_activity = last_activity
-    session.metadata = metadata
-    session.is_active = is_active
-    return session
-
-
 def session_key(session_id: str) -> int:
     """Give the number by which stores look a session up: 64 bits of a BLAKE2b digest, signed.
 
@@ -138,8 +107,3 @@ def check_name(name: str, value: Any, most: int) -> str:
     if not 0 < len(text) <= most:
         raise InvalidValueError(f"{name} must have 1 to {most:,} characters, not {len(text):,}")
     return text
-
-
-def utc_now() -> datetime:
-    """Tell the time: the clock of managers that are given none."""
-    return datetime.now(UTC)

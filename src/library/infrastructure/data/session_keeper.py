@@ -14,7 +14,7 @@ logger = logging.getLogger(__name__)
 
 
 class SessionKeeper:
-    """Two tasks on the event loop that was running when it was made.
+    """Tasks on the event loop that was running when it was made.
 
     They do not keep their manager alive: one that was forgotten can be collected.
     """
@@ -22,19 +22,41 @@ class SessionKeeper:
     def __init__(self, manager: SessionManager) -> None:
         """Start to clean up every `cleanup_interval`, and to flush in good time after each `wake()`."""
         self._loop = asyncio.get_running_loop()
-        self._woken = asyncio.Event()
-        config, reference = manager.config, weakref.ref(manager)
-        jobs = [_flush(reference, self._woken, config.held_for.total_seconds())]
-        if config.cleanup_interval is not None:
-            jobs.append(_clean_up(reference, config.cleanup_interval.total_seconds()))
-        self._tasks = [self._loop.create_task(job, name="nanobrain-session-keeper") for job in jobs]
+        self._manager = weakref.ref(manager)
+        self._held_s = manager.config.held_for.total_seconds()
+        self._must_flush = False
+        self._flushing: asyncio.Task[None] | None = None
+        self._cleaning: asyncio.Task[None] | None = None
+        if manager.config.cleanup_interval is not None:
+            job = _clean_up(self._manager, manager.config.cleanup_interval.total_seconds())
+            self._cleaning = self._loop.create_task(job, name="nanobrain-session-cleanup")
 
     def wake(self) -> None:
         """Have activity written soon that is held in memory; may be called in any thread."""
         try:
-            self._loop.call_soon_threadsafe(self._woken.set)
+            self._loop.call_soon_threadsafe(self._flush_soon)
         except RuntimeError:
             logger.debug("the event loop of a session manager was closed: `shutdown` writes what is held")
+
+    def _flush_soon(self) -> None:
+        self._must_flush = True
+        if self._flushing is None or self._flushing.done():
+            self._flushing = self._loop.create_task(self._flush(), name="nanobrain-session-flush")
+
+    async def _flush(self) -> None:
+        """Write what is held in memory after a while, and again as long as there is more."""
+        while self._must_flush:
+            self._must_flush = False
+            await asyncio.sleep(self._held_s)
+            manager = self._manager()
+            if manager is None or not manager.is_open:
+                return
+            try:
+                await manager.flush()
+            except Exception as error:  # noqa: BLE001 - whatever it is, it may be gone the next time
+                self._must_flush = True
+                _warn(manager, "writing the activity of sessions", error)
+            del manager
 
     async def stop(self) -> None:
         """End the tasks, and wait for their end; may be called on any event loop."""
@@ -46,18 +68,28 @@ class SessionKeeper:
             self.abandon()
 
     async def _end(self) -> None:
-        others = [task for task in self._tasks if task is not asyncio.current_task()]
-        for task in others:
-            task.cancel()
-        await asyncio.wait(others)
+        tasks = self._cancel()
+        if tasks:
+            await asyncio.wait(tasks)
 
     def abandon(self) -> None:
         """End the tasks without waiting."""
-        for task in self._tasks:
-            try:
-                self._loop.call_soon_threadsafe(task.cancel)
-            except RuntimeError:  # the loop was closed, and its tasks with it
-                return
+        try:
+            self._loop.call_soon_threadsafe(self._cancel)
+        except RuntimeError:
+            logger.debug("the event loop of a session manager was closed, and its tasks with it")
+
+    def _cancel(self) -> list[asyncio.Task[None]]:
+        """Cancel the tasks, but not one that shuts the manager down itself, from within `on_expired`."""
+        self._must_flush = False
+        tasks = [task for task in (self._cleaning, self._flushing) if task and not _is_current(task)]
+        for task in tasks:
+            task.cancel()
+        return tasks
+
+
+def _is_current(task: asyncio.Task[None]) -> bool:
+    return task is asyncio.current_task(task.get_loop())
 
 
 async def _clean_up(reference: weakref.ref[SessionManager], interval_s: float) -> None:
@@ -69,25 +101,13 @@ async def _clean_up(reference: weakref.ref[SessionManager], interval_s: float) -
             return
         try:
             await manager.cleanup_expired_sessions()
-        except Exception as error:  # noqa: BLE001 - whatever it is, it may be gone the next time
-            if manager.is_open:
-                logger.warning("cleaning up sessions failed, and will be tried again: %s", error)
-        del manager
-
-
-async def _flush(reference: weakref.ref[SessionManager], woken: asyncio.Event, held_s: float) -> None:
-    """Write what is held in memory a while after it is said that there is something."""
-    while True:
-        await woken.wait()
-        woken.clear()
-        await asyncio.sleep(held_s)
-        manager = reference()
-        if manager is None or not manager.is_open:
-            return
-        try:
-            await manager.flush()
         except Exception as error:  # noqa: BLE001 - as above
-            if manager.is_open:
-                logger.warning("writing the activity of sessions failed, and will be tried again: %s", error)
-                woken.set()
+            _warn(manager, "cleaning up sessions", error)
+        if not manager.is_open:  # `on_expired` shut it down
+            return
         del manager
+
+
+def _warn(manager: SessionManager, attempted: str, error: Exception) -> None:
+    if manager.is_open:
+        logger.warning("%s failed, and will be tried again: %s", attempted, error)

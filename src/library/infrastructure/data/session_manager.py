@@ -6,29 +6,30 @@ import inspect
 import logging
 import re
 import secrets
+from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeVar, overload
 
 from library.infrastructure.data.errors import (
     InvalidOptionError,
     InvalidValueError,
     SessionError,
-    SessionExpiredError,
     StorageError,
 )
 from library.infrastructure.data.lifecycle import Lifecycle
 from library.infrastructure.data.option_checks import check_whole_number
+from library.infrastructure.data.phase import Phase
 from library.infrastructure.data.session_changes import read_changes, read_difference, to_json
 from library.infrastructure.data.session_config import SessionConfig
-from library.infrastructure.data.session_data import check_user_id, utc_now
+from library.infrastructure.data.session_data import check_user_id
 from library.infrastructure.data.session_keeper import SessionKeeper
-from library.infrastructure.data.session_record import Moment, SessionRecord, refusal
-from library.infrastructure.data.session_store import Limits, Listing, SessionStore
+from library.infrastructure.data.session_record import LONG_AGO, Moment, SessionRecord, refusal
+from library.infrastructure.data.session_store import Delay, Limits, Listing, SessionStore
 from library.infrastructure.data.storage import DatabaseAdapter, StaleVersion, default_adapter
 from library.infrastructure.data.utc_time import from_microseconds, to_utc
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Mapping
-    from datetime import datetime
 
     from library.infrastructure.data.session_data import SessionData
     from library.infrastructure.data.session_store import Position
@@ -41,6 +42,10 @@ _ID_BYTES: Final = 32
 _BATCH: Final = 500
 """Sessions that are cleaned up in one transaction: so few that nobody waits for long meanwhile."""
 _CURSOR: Final = re.compile(r"(-?\d{1,18})\.(-?\d{1,19})", re.ASCII)
+
+
+_OPEN: Final = Phase.OPEN
+_utc_now: Final = partial(datetime.now, UTC)
 
 
 class _Missing:
@@ -71,7 +76,7 @@ class SessionManager(Lifecycle):
         *,
         table_name: str = "sessions",
         store: SessionStore | None = None,
-        clock: Callable[[], datetime] = utc_now,
+        clock: Callable[[], datetime] = _utc_now,
         on_expired: Callable[[SessionData], Awaitable[None] | None] | None = None,
     ) -> None:
         """Prepare; nothing is opened yet.
@@ -142,8 +147,7 @@ class SessionManager(Lifecycle):
             record = SessionRecord(session_id, user_id, now, now, now, kept, is_flat)
             created = await self._store.create(record, self._limits, moment)
             if created is not None:
-                if created.made_room:
-                    await self._announce(created.made_room)
+                await self._announce(created[1])
                 return session_id
 
     # -- finding ---------------------------------------------------------------------------------------------
@@ -168,29 +172,29 @@ class SessionManager(Lifecycle):
             SessionEndedError: it was ended.
 
         """
-        self.check_open()
+        if self._phase is not _OPEN:
+            self.check_open()
         if type(session_id) is not str:
             session_id = _plain_id(session_id)
-        record = await self._store.find(session_id)
+        record = self._store.look_up(session_id)
+        if record is Delay.NOT_NOW:
+            record = await self._store.find(session_id)
         now = self._now()
-        if record is not None and record.is_active and record.alive_at > now - self._timeout:
+        if record is not None and record.end is None and record.alive_at > now - self._timeout:
             return record.to_data()
         error = await self._refusal(session_id, record, Moment(now, now - self._timeout))
-        if default is _MISSING and error is not None:
+        if default is _MISSING:
             raise error
         return default
 
-    async def _refusal(
-        self, session_id: str, record: SessionRecord | None, moment: Moment
-    ) -> SessionError | None:
+    async def _refusal(self, session_id: str, record: SessionRecord | None, moment: Moment) -> SessionError:
         """Say why a session cannot be used; see to it that one that has expired stays expired."""
-        error = refusal(session_id, record, moment)
-        if isinstance(error, SessionExpiredError) and record is not None and record.is_active:
+        if record is not None and record.end is None and record.alive_at > LONG_AGO:
             try:
                 await self._store.mark_expired(session_id, moment)
             except StorageError as failure:
                 logger.warning("cannot note that a session has expired: %s", failure)
-        return error
+        return refusal(session_id, record, moment)
 
     async def list_sessions(
         self,
@@ -262,16 +266,17 @@ class SessionManager(Lifecycle):
             InvalidValueError: a value cannot be held.
 
         """
-        self.check_open()
+        if self._phase is not _OPEN:
+            self.check_open()
         if type(session_id) is not str:
             session_id = _plain_id(session_id)
         if callable(changes):
             return await self._update_by(session_id, changes)
         read = read_changes(changes)
-        changed = await self._store.update(session_id, read, self._limits, self._moment())
-        if changed.made_room:
-            await self._announce(changed.made_room)
-        return changed.record.to_data(is_active=changed.record.is_active)
+        record, made_room = await self._store.update(session_id, read, self._limits, self._moment())
+        if made_room:
+            await self._announce(made_room)
+        return record.to_data(is_active=record.end is None)
 
     async def _update_by(
         self, session_id: str, fn: Callable[[SessionData], Mapping[str, Any] | None]
@@ -280,9 +285,8 @@ class SessionManager(Lifecycle):
         while True:
             record = await self._store.find(session_id)
             moment = self._moment()
-            error = await self._refusal(session_id, record, moment)
-            if record is None or error is not None:
-                raise error or AssertionError
+            if record is None or not record.is_alive(moment.cutoff):
+                raise await self._refusal(session_id, record, moment)
             session = record.to_data()
             wanted = fn(session)
             if inspect.isawaitable(wanted):
@@ -290,12 +294,13 @@ class SessionManager(Lifecycle):
                 raise InvalidOptionError("the function given to update_session is async", option="changes")
             read = read_difference(record, session) if wanted is None else read_changes(wanted)
             try:
-                changed = await self._store.update(session_id, read, self._limits, moment, record.version)
+                record, made_room = await self._store.update(
+                    session_id, read, self._limits, moment, record.version
+                )
             except StaleVersion:
                 continue
-            if changed.made_room:
-                await self._announce(changed.made_room)
-            return changed.record.to_data(is_active=changed.record.is_active)
+            await self._announce(made_room)
+            return record.to_data(is_active=record.is_active)
 
     async def touch(self, session_id: str) -> None:
         """Take note of activity: the session lives for another `session_timeout`.
@@ -371,7 +376,7 @@ class SessionManager(Lifecycle):
         if self._on_expired is None:
             return
         for record in records:
-            if record.end_reason != "expired":
+            if record.end is None or record.end.reason != "expired":
                 continue
             try:
                 result = self._on_expired(record.to_data(is_active=False))
@@ -419,7 +424,8 @@ class SessionManager(Lifecycle):
             keeper.abandon()
 
     def _now(self) -> datetime:
-        return to_utc(self._clock(), "what clock returned")
+        now = self._clock()
+        return now if type(now) is datetime and now.tzinfo is UTC else to_utc(now, "what clock returned")
 
     def _moment(self) -> Moment:
         now = self._now()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from enum import Enum
 from typing import TYPE_CHECKING, NamedTuple
 
 from library.infrastructure.data.errors import SessionLimitError
@@ -15,6 +16,12 @@ if TYPE_CHECKING:
 
 Position = tuple["datetime", int]
 """Where a session stands in the list: `created_at`, and the `session_key` of its id."""
+
+
+class Delay(Enum):
+    """The answer to a question that would have to wait."""
+
+    NOT_NOW = "not now"
 
 
 class Limits(NamedTuple):
@@ -30,14 +37,9 @@ class Limits(NamedTuple):
     """Whether what expired or was evicted is kept as inactive; else it is deleted."""
 
 
-class Changed(NamedTuple):
-    """What became of a session that was created or changed."""
-
-    record: SessionRecord
-    """The session as it is now."""
-    made_room: list[SessionRecord]
-    """Those that had to make room, as they are, or would be, kept: their `end_reason` tells whether they had
-    expired, or were evicted."""
+Changed = tuple["SessionRecord", list["SessionRecord"]]
+"""A session that was created or changed, and those that had to make room for it, as they are, or would be,
+kept: their `end` tells whether they had expired, or were evicted."""
 
 
 class Listing(NamedTuple):
@@ -79,6 +81,10 @@ class SessionStore(ABC):
             NewerSchemaError: a newer version of this library wrote it.
 
         """
+
+    def look_up(self, session_id: str) -> SessionRecord | Delay | None:  # noqa: ARG002
+        """Do what `find` does, at once, where that takes microseconds; else tell to wait for `find`."""
+        return Delay.NOT_NOW
 
     @abstractmethod
     async def find(self, session_id: str) -> SessionRecord | None:

@@ -18,6 +18,7 @@ _PARTS = (
     "erasing",
     "foundation",
     "lifecycle",
+    "lists",
     "metadata",
     "metrics",
     "paging",
@@ -44,6 +45,7 @@ from library.infrastructure.data.conformance.conversation_kinds import (  # noqa
 from library.infrastructure.data.conformance.conversation_lifecycle import (  # noqa: E402
     ConversationLifecycleContract,
 )
+from library.infrastructure.data.conformance.conversation_lists import ListContract  # noqa: E402
 from library.infrastructure.data.conformance.conversation_metadata import MetadataContract  # noqa: E402
 from library.infrastructure.data.conformance.conversation_metrics import MetricsContract  # noqa: E402
 from library.infrastructure.data.conformance.conversation_paging import PagingContract  # noqa: E402
@@ -67,6 +69,7 @@ class ConversationContract(
     SearchContract,
     RankingContract,
     ThreadContract,
+    ListContract,
     ErasingContract,
     ContextContract,
     MetricsContract,

@@ -124,9 +124,15 @@ def exchange(
 
 
 async def crowd(unit: ConversationHistoryUnit, size: int) -> None:
-    """Save exchanges that nobody looks for: a database may index many in other ways than few."""
+    """Save exchanges that nobody looks for: a database may index many in other ways than few.
+
+    Their words are longer than any that tests make up.
+    """
     await unit.save_messages_batch(
-        [exchange(f"filler {number}", "nothing else", conversation_id="crowd") for number in range(size)]
+        [
+            exchange(f"counterexample{number}", "incomprehensible", conversation_id="crowd")
+            for number in range(size)
+        ]
     )
 
 

@@ -1,4 +1,4 @@
-"""The contract of conversations, part eight: threads, forks, updates, and lists of conversations."""
+"""The contract of conversations, part eight: threads, forks and updates."""
 
 # ruff: noqa: S101, SIM300 - a contract consists of assertions, `expected == actual`
 
@@ -12,7 +12,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from library.infrastructure.data import (
-    ConversationSummary,
     InvalidOptionError,
     InvalidValueError,
     MessageNotFoundError,
@@ -40,7 +39,7 @@ async def branching(unit: ConversationHistoryUnit) -> list[int]:
 
 
 class ThreadContract(ConversationFoundation):
-    """Threads, forks, updates, and lists of conversations."""
+    """Threads, forks and updates."""
 
     async def test_a_thread(self, unit: ConversationHistoryUnit) -> None:
         """The path from the root along `parent_id`, whatever the times say."""
@@ -210,61 +209,3 @@ class ThreadContract(ConversationFoundation):
             await unit.update_message(999, user_input="new")
 
         assert [saved] == await unit.get_conversation_history("c")
-
-    # -- lists of conversations ------------------------------------------------------------------------------
-
-    @given(
-        saved=st.lists(st.tuples(st.sampled_from("abcdefg"), st.integers(-3, 3)), max_size=20),
-        size=st.integers(1, 5),
-    )
-    @property_test(30)
-    async def test_lists_of_conversations(
-        self, unit: ConversationHistoryUnit, saved: list[tuple[str, int]], size: int
-    ) -> None:
-        """Those with the newest exchange first; pages joined, by summary or by cursor, are the whole."""
-        await unit.clear()
-        ids = await unit.save_messages_batch(
-            exchange(f"{number}", conversation_id=name, at=at) for number, (name, at) in enumerate(saved)
-        )
-        places = [
-            (message.timestamp, message_id, message.conversation_id, message.user_input)
-            for message_id, message in [(each, await unit.get_message(each)) for each in ids]
-        ]
-        expected = []
-        for name in {name for name, _ in saved}:
-            own = sorted(place for place in places if place[2] == name)
-            summary = ConversationSummary(name, len(own), own[0][0], own[-1][0], own[0][3], own[-1][1])
-            expected.append(summary)
-        expected.sort(key=lambda each: (each.last_message_at, each.last_message_id), reverse=True)
-
-        joined: list[ConversationSummary] = []
-        while page := await unit.list_conversations(
-            size, after=(joined[-1] if size % 2 else joined[-1].cursor) if joined else None
-        ):
-            joined += page
-
-        assert expected == joined
-        assert expected == await unit.list_conversations(limit=None)
-
-    @pytest.mark.parametrize("count", [499, 501, 1200])
-    async def test_many_conversations_are_listed(self, unit: ConversationHistoryUnit, count: int) -> None:
-        """However many there are, the pages joined are all of them once, the newest first."""
-        await unit.save_messages_batch(
-            exchange(conversation_id=f"{number % count}", at=number) for number in range(count + 300)
-        )
-
-        joined: list[ConversationSummary] = []
-        while page := await unit.list_conversations(97, after=joined[-1] if joined else None):
-            joined += page
-
-        newest_first = dict.fromkeys(f"{number % count}" for number in reversed(range(count + 300)))
-        assert list(newest_first) == [each.conversation_id for each in joined]
-        assert {1 + (int(each.conversation_id) < 300) == each.message_count for each in joined} == {True}
-
-    @pytest.mark.parametrize("after", ["", "1", "1.x", "abc.1", 5, " 1.2", "1.2\n", "9" * 30 + ".1"])
-    async def test_cursors_that_are_none(self, unit: ConversationHistoryUnit, after: Any) -> None:
-        """Are refused."""
-        with pytest.raises(InvalidOptionError) as caught:
-            await unit.list_conversations(after=after)
-
-        assert "after" == caught.value.option

@@ -22,6 +22,7 @@ from library.infrastructure.interfaces.database.sqlite.rows import (
     Row,
     conversation_key,
     insert_rows,
+    session_key_of,
     to_message,
     to_row,
 )
@@ -209,7 +210,7 @@ class Changes:
         has_parents = connection.execute(self._sql["has_parents"], conversation).get
         select, bindings = ("thread", (at,)) if has_parents else ("leading_to", (*conversation, *place))
         rows = [
-            Row._make((*row, conversation_key(row[1])))
+            Row._make((*row, conversation_key(row[1]), session_key_of(row[7])))
             for row in fetch_rows(connection, self._sql[select], *bindings)
         ]
         last_id = self._counters.read(connection)[0]

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 import apsw
 
+from library.infrastructure.data.conversation_filters import canonical
 from library.infrastructure.data.conversation_message import ConversationMessage, ConversationSummary
 from library.infrastructure.data.errors import ReadOnlyStorageError
+from library.infrastructure.data.json_document import encode
 from library.infrastructure.data.performance_metrics import DailyResponseTimes, PerformanceMetrics
 from library.infrastructure.data.storage import ConversationStore, Saved
 from library.infrastructure.data.utc_time import from_microseconds, to_microseconds
@@ -29,6 +31,7 @@ from library.infrastructure.interfaces.database.sqlite.named_sql import (
 from library.infrastructure.interfaces.database.sqlite.pages import Pages
 from library.infrastructure.interfaces.database.sqlite.rows import (
     conversation_key,
+    session_key,
     to_message,
     to_messages,
     to_row,
@@ -251,10 +254,12 @@ class SQLiteConversationStore(ConversationStore):
             await self._shorten_backlog()
         return Pages(self._table, query.filters)
 
-    async def summaries(self, limit: int | None, after: tuple[int, int] | None) -> list[ConversationSummary]:
+    async def summaries(
+        self, limit: int | None, after: tuple[int, int] | None, session_id: str | None = None
+    ) -> list[ConversationSummary]:
         """See `ConversationStore`."""
         rows = await self._adapter.engine.read(
-            self._read_summaries, after or _BEHIND_ALL, -1 if limit is None else limit
+            self._read_summaries, after or _BEHIND_ALL, -1 if limit is None else limit, session_id
         )
         return [
             ConversationSummary(
@@ -269,9 +274,13 @@ class SQLiteConversationStore(ConversationStore):
         ]
 
     def _read_summaries(
-        self, connection: apsw.Connection, after: tuple[int, int], limit: int
+        self, connection: apsw.Connection, after: tuple[int, int], limit: int, session_id: str | None
     ) -> list[tuple[Any, ...]]:
         """List conversations in the way that suits their number."""
+        if session_id is not None:
+            wanted = encode([[["session_id"], canonical(session_id)]], "session_id").decode()
+            session = (session_key(session_id), wanted)
+            return fetch_rows(connection, self._sql["summaries_of_session"], *session, *after, limit)
         (count,) = fetch_known_row(connection, self._sql["count_conversations"], _FEW_CONVERSATIONS + 1)
         name = "summaries_of_few" if count <= _FEW_CONVERSATIONS else "summaries"
         return fetch_rows(connection, self._sql[name], *after, limit)

@@ -12,7 +12,7 @@ UPDATE nanobrain_tables SET has_split_pages = 1 WHERE name = ? AND NOT has_split
 
 -- lengths --
 SELECT octet_length(conversation_id) + octet_length(user_input) + octet_length(agent_response)
-    + octet_length(metadata)
+    + octet_length(metadata) + iif(session_key IS 0, 0, 1 + 8 * (session_key IS NOT NULL))
 FROM "{table}" WHERE id = ?
 
 -- count_before --
@@ -27,13 +27,13 @@ SELECT changes, changed_at FROM nanobrain_tables WHERE name = ?
 -- insert --
 INSERT INTO "{table}" (
     id, conversation_id, timestamp, user_input, agent_response, response_time_ms, parent_id, metadata,
-    conversation_key
+    conversation_key, session_key
 )
 
 -- replace --
 UPDATE "{table}"
 SET conversation_id = ?2, timestamp = ?3, user_input = ?4, agent_response = ?5, response_time_ms = ?6,
-    parent_id = ?7, metadata = ?8, conversation_key = ?9
+    parent_id = ?7, metadata = ?8, conversation_key = ?9, session_key = ?10
 WHERE id = ?1
 
 -- get --
@@ -49,12 +49,14 @@ SELECT conversation_id FROM "{table}" WHERE id = ?
 SELECT {columns} FROM "{table}" ORDER BY id DESC LIMIT 1
 
 -- blank --
--- In place, since nothing gets longer. A row that is only deleted may leave a copy of itself behind, where SQLite
--- moves the rows of a page to another.
+-- In place, since nothing gets longer: what metadata lose is the room that session_key takes in a row that had none.
+-- A row that is only deleted may leave a copy of itself behind, where SQLite moves the rows of a page to another.
 UPDATE "{table}"
-SET user_input = printf('%*s', octet_length(user_input), ''),
+SET conversation_id = printf('%*s', octet_length(conversation_id), ''),
+    user_input = printf('%*s', octet_length(user_input), ''),
     agent_response = printf('%*s', octet_length(agent_response), ''),
-    metadata = printf('%*s', octet_length(metadata), '')
+    metadata = printf('%*s', octet_length(metadata) - (session_key IS 0), ''),
+    session_key = NULL
 WHERE id = ?
 
 -- delete --
@@ -76,7 +78,7 @@ SELECT id, conversation_id, user_input, agent_response, parent_id FROM "{table}"
 WHERE id <= ? ORDER BY id LIMIT ?
 
 -- children --
-SELECT id FROM "{table}" WHERE parent_id = ?
+SELECT id, session_key IS 0 FROM "{table}" WHERE parent_id = ?
 
 -- set_parent --
 UPDATE "{table}" SET parent_id = ? WHERE id = ?
@@ -167,6 +169,40 @@ WHERE (last.timestamp, last.id) < (?, ?)
     )
 ORDER BY last.timestamp DESC, last.id DESC
 LIMIT ?
+
+-- summaries_of_session --
+-- Leaps from one conversation of the session to the next, and sorts; only those on the page are counted.
+WITH RECURSIVE each (key) AS (
+    SELECT min(conversation_key) FROM "{table}" WHERE session_key = ?1 AND session_key <> 0
+    UNION ALL
+    SELECT (
+        SELECT min(conversation_key) FROM "{table}"
+        WHERE session_key = ?1 AND session_key <> 0 AND conversation_key > each.key
+    )
+    FROM each WHERE each.key IS NOT NULL
+),
+page (key, id) AS (
+    SELECT each.key, last.id
+    FROM each CROSS JOIN "{table}" AS last ON last.id = (
+        SELECT id FROM "{table}" WHERE conversation_key = each.key ORDER BY timestamp DESC, id DESC LIMIT 1
+    )
+    WHERE (last.timestamp, last.id) < (?3, ?4) AND EXISTS (
+        SELECT 1 FROM "{table}"
+        WHERE session_key = ?1 AND session_key <> 0 AND conversation_key = each.key
+            AND nanobrain_json_holds(metadata, ?2)
+    )
+    ORDER BY last.timestamp DESC, last.id DESC
+    LIMIT ?5
+)
+SELECT last.conversation_id, last.timestamp, last.id,
+    (SELECT count(*) FROM "{table}" WHERE conversation_key = page.key),
+    first.timestamp, first.user_input
+FROM page
+CROSS JOIN "{table}" AS last ON last.id = page.id
+CROSS JOIN "{table}" AS first ON first.id = (
+    SELECT id FROM "{table}" WHERE conversation_key = page.key ORDER BY timestamp, id LIMIT 1
+)
+ORDER BY last.timestamp DESC, last.id DESC
 
 -- metrics --
 SELECT count(*), avg(response_time_ms), min(response_time_ms), max(response_time_ms),

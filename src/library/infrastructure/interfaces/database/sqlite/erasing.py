@@ -69,8 +69,19 @@ class Erasing:
     # -- jobs ------------------------------------------------------------------------------------------------
 
     def delete(self, connection: apsw.Connection, message_ids: Sequence[int]) -> list[int]:
-        """Erase single exchanges."""
-        return [self._erase(connection, "texts_of_one", (each,), 1) for each in message_ids]
+        """Erase single exchanges, all at once: a page that shrinks moves no row that is yet to be blanked."""
+        rows = [
+            row
+            for each in dict.fromkeys(message_ids)
+            for row in fetch_rows(connection, self._sql["texts_of_one"], each)
+        ]
+        self._erase_rows(connection, rows, len(rows))
+        left = {row[0] for row in rows}
+        erased = []
+        for each in message_ids:
+            erased.append(int(each in left))
+            left.discard(each)
+        return erased
 
     def delete_conversation(self, connection: apsw.Connection, conversation_ids: Sequence[str]) -> list[int]:
         """Erase whole conversations."""
@@ -111,23 +122,31 @@ class Erasing:
     def _erase(
         self, connection: apsw.Connection, select: str, bindings: tuple[Any, ...], expected: int
     ) -> int:
-        """Erase what a statement selects, and give the children that remain the nearest parent that does."""
+        """Erase what a statement selects."""
         rows = fetch_rows(connection, self._sql[select], *bindings)
+        self._erase_rows(connection, rows, expected)
+        return len(rows)
+
+    def _erase_rows(
+        self, connection: apsw.Connection, rows: Sequence[tuple[Any, ...]], expected: int
+    ) -> None:
+        """Erase exchanges, and give the children that remain the nearest parent that does."""
         if not rows:
-            return 0
+            return
         last_id, indexed_id, changes = self._counters.read(connection)
         texts = [(row[0], row[1], row[2], row[3]) for row in rows if row[0] <= indexed_id]
         self._index.erase(connection, texts, expected)
         parents = {row[0]: row[4] for row in rows}
         for message_id in parents:
-            for (child,) in fetch_rows(connection, self._sql["children"], message_id):
+            for child, gets_longer in fetch_rows(connection, self._sql["children"], message_id):
                 if child not in parents:
                     connection.execute(self._sql["set_parent"], (_survivor(parents, message_id), child))
+                    if gets_longer:
+                        connection.execute(self._sql["set_split"], (self._table,))
         connection.executemany(self._sql["blank"], [(message_id,) for message_id in parents])
         connection.executemany(self._sql["delete"], [(message_id,) for message_id in parents])
         self._counters.write(connection, last_id, indexed_id, changes + len(rows))
         self._is_wanted = True
-        return len(rows)
 
     # -- upkeep ----------------------------------------------------------------------------------------------
 
@@ -186,7 +205,8 @@ class Erasing:
         else:
             logger.warning(
                 "copies of what was erased from %s may be left where SQLite has split pages, since exchanges "
-                "were saved under ids of the caller's, or were edited: `await adapter.vacuum()` removes them",
+                "were saved under ids of the caller's, were edited, or come from an earlier version: "
+                "`await adapter.vacuum()` removes them",
                 connection.filename,
             )
 

@@ -9,6 +9,7 @@ from library.infrastructure.data.conversation_filters import canonical
 from library.infrastructure.data.json_reading import decode
 from library.infrastructure.interfaces.database.full_text.ranking import Ranker
 from library.infrastructure.interfaces.database.full_text.search_query import parse_query
+from library.infrastructure.interfaces.database.sqlite.rows import session_key_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -18,7 +19,11 @@ if TYPE_CHECKING:
 
 def register_functions(connection: apsw.Connection) -> None:
     """Make the functions known to a connection."""
-    functions: dict[str, Any] = {"nanobrain_json_holds": _json_holds, "nanobrain_fits": _fits}
+    functions: dict[str, Any] = {
+        "nanobrain_json_holds": _json_holds,
+        "nanobrain_fits": _fits,
+        "nanobrain_session_key": session_key_of,
+    }
     for name, function in functions.items():
         connection.create_scalar_function(name, function, deterministic=True)
 

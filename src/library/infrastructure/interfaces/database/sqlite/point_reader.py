@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging
 import threading
-from enum import Enum
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import apsw
+
+from library.infrastructure.data.session_store import Delay
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -15,12 +16,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
-
-
-class Delay(Enum):
-    """The answer to a question that would have to wait."""
-
-    NOT_NOW = "not now"
 
 
 class PointReader:

@@ -34,7 +34,31 @@ _ROWS_A_STATEMENT: Final = (128, 16, 1)
 @lru_cache(maxsize=4096)
 def conversation_key(conversation_id: str) -> int:
     """Give the number by which a conversation is indexed: 64 bits of a BLAKE2b digest, signed."""
-    digest = blake2b(conversation_id.encode(), digest_size=8, person=b"nanobrain").digest()
+    return _digest(conversation_id, b"nanobrain")
+
+
+def session_key(session_id: str) -> int:
+    """Give the number by which the exchanges of a session are indexed: a digest too, and never 0."""
+    return _digest(session_id, b"nanobrainsession") or 1
+
+
+def session_key_of(document: str) -> int | None:
+    """Give the number of the session that stored metadata name; `None` if they name none.
+
+    Metadata that are damaged name none: whoever reads their exchange is told.
+    """
+    if '"session_id"' not in document:
+        return None
+    try:
+        metadata = decode(document.encode())
+        session_id = metadata.get("session_id") if isinstance(metadata, dict) else None
+        return session_key(session_id) if isinstance(session_id, str) else None
+    except ValueError:
+        return None
+
+
+def _digest(text: str, purpose: bytes) -> int:
+    digest = blake2b(text.encode(), digest_size=8, person=purpose).digest()
     return int.from_bytes(digest, "big", signed=True)
 
 
@@ -52,6 +76,8 @@ class Row(NamedTuple):
     metadata: str
     conversation_key: int
     """By which the conversation is indexed."""
+    session_key: int | None
+    """By which the session that the metadata name is indexed, if they name one."""
 
 
 def to_row(message: ConversationMessage) -> Row:
@@ -63,6 +89,7 @@ def to_row(message: ConversationMessage) -> Row:
     """
     message.check()
     metadata = message.metadata
+    document = encode(metadata, "metadata").decode() if metadata else _NO_METADATA
     return Row(
         message.message_id,
         message.conversation_id,
@@ -71,9 +98,15 @@ def to_row(message: ConversationMessage) -> Row:
         message.agent_response,
         message.response_time_ms,
         message.parent_id,
-        encode(metadata, "metadata").decode() if metadata else _NO_METADATA,
+        document,
         conversation_key(message.conversation_id),
+        _session_key_of(metadata["session_id"], document) if "session_id" in metadata else None,
     )
+
+
+def _session_key_of(session_id: Any, document: str) -> int | None:
+    """Spare plain text the look into the document, which tells what became of the members of enumerations."""
+    return session_key(session_id) if type(session_id) is str else session_key_of(document)
 
 
 def to_messages(rows: Iterable[tuple[Any, ...]]) -> list[ConversationMessage]:

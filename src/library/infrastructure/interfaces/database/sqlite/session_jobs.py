@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import apsw
 
-from library.infrastructure.data.errors import SessionError, SessionExpiredError, SessionLimitError
+from library.infrastructure.data.errors import SessionError, SessionLimitError
 from library.infrastructure.data.session_data import session_key
 from library.infrastructure.data.session_record import LONG_AGO, refusal
 from library.infrastructure.data.session_store import Changed, Limits, refuse_to_evict
@@ -105,7 +105,7 @@ class SessionJobs:
                 raise
             return [None]
         self._add_active(connection, len(orders))
-        return [Changed(order.record, []) for order in orders]
+        return [(order.record, []) for order in orders]
 
     def _create_one(self, connection: apsw.Connection, order: Creation) -> Any:
         try:
@@ -115,7 +115,7 @@ class SessionJobs:
         except SessionLimitError as error:
             return error
         (created,) = self._insert(connection, [order])
-        return created and Changed(order.record, made_room)
+        return created and (order.record, made_room)
 
     def _make_room(
         self, connection: apsw.Connection, user_id: str, limits: Limits, moment: Moment, newcomers: int
@@ -198,9 +198,9 @@ class SessionJobs:
                 metadata_text(record),
             ),
         )
-        if not record.is_active:
+        if record.end is not None:
             self._end(connection, record, order.moment)
-        return Changed(record, made_room)
+        return record, made_room
 
     def touch(self, connection: apsw.Connection, orders: Sequence[Touch]) -> list[Any]:
         """Write that sessions are active, and may be for some time."""
@@ -302,13 +302,13 @@ class SessionJobs:
     ) -> tuple[SessionRecord | None, SessionError | None]:
         """Read a session that can be used, or say why not; what has expired is marked so."""
         record = self.find(connection, session_id)
-        error = refusal(session_id, record, moment)
-        if record is None or error is None:
-            return record, error
-        if isinstance(error, SessionExpiredError) and record.is_active and record.alive_at > LONG_AGO:
-            mark = (record.key, to_microseconds(record.last_activity), _LONG_AGO)
-            connection.execute(self._sql["touch"], mark)
-        return None, error
+        if record is not None:
+            if record.is_alive(moment.cutoff):
+                return record, None
+            if record.end is None and record.alive_at > LONG_AGO:
+                mark = (record.key, to_microseconds(record.last_activity), _LONG_AGO)
+                connection.execute(self._sql["touch"], mark)
+        return None, refusal(session_id, record, moment)
 
     def _add_active(self, connection: apsw.Connection, count: int) -> None:
         if count:

@@ -7,9 +7,11 @@ from functools import cache, lru_cache
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, Final
 
+import orjson
+
 from library.infrastructure.data.json_document import encode
-from library.infrastructure.data.json_reading import decode
-from library.infrastructure.data.session_record import SessionRecord, is_flat
+from library.infrastructure.data.json_reading import loads
+from library.infrastructure.data.session_record import End, SessionRecord, is_flat
 from library.infrastructure.data.utc_time import from_microseconds, to_microseconds
 from library.infrastructure.interfaces.database.sqlite.named_sql import for_table, read_named
 
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
 
 COLUMNS: Final = (
     "session_id, user_id, created_at, last_activity, alive_at, metadata, is_active, ended_at, end_reason, "
-    "version, session_key"
+    "version"
 )
 _EPOCH: Final = from_microseconds(0)
 
@@ -40,43 +42,35 @@ def user_key(user_id: str) -> int:
 def to_session_row(record: SessionRecord) -> tuple[Any, ...]:
     """Write a session as a row, in the order of the statement that inserts."""
     created_at = to_microseconds(record.created_at)
+    is_new = record.created_at is record.last_activity is record.alive_at
     return (
         record.key,
         record.session_id,
         record.user_id,
         user_key(record.user_id),
         created_at,
-        to_microseconds(record.last_activity),
-        to_microseconds(record.alive_at),
-        int(record.is_active),
-        None if record.ended_at is None else to_microseconds(record.ended_at),
-        record.end_reason,
+        created_at if is_new else to_microseconds(record.last_activity),
+        created_at if is_new else to_microseconds(record.alive_at),
+        int(record.end is None),
+        None if record.end is None else to_microseconds(record.end.at),
+        None if record.end is None else record.end.reason,
         record.version,
         metadata_text(record),
     )
 
 
 def metadata_text(record: SessionRecord) -> str:
-    """Write the metadata of a session as JSON."""
-    return encode(record.metadata, "metadata").decode()
+    """Write the metadata of a session, which were checked, as JSON."""
+    try:
+        return orjson.dumps(record.metadata).decode()
+    except TypeError:  # integers beyond 64 bits
+        return encode(record.metadata, "metadata").decode()
 
 
 def to_record(row: Sequence[Any]) -> SessionRecord:
     """Build the session of a row that was selected by `COLUMNS`."""
-    (
-        session_id,
-        user_id,
-        created_at,
-        last_activity,
-        alive_at,
-        text,
-        is_active,
-        ended_at,
-        reason,
-        version,
-        _,
-    ) = row
-    metadata = decode(text.encode())
+    session_id, user_id, created_at, last_activity, alive_at, text, is_active, ended_at, reason, version = row
+    metadata = loads(text.encode())
     active_at = _EPOCH + timedelta(0, 0, last_activity)
     return SessionRecord(
         session_id,
@@ -86,8 +80,6 @@ def to_record(row: Sequence[Any]) -> SessionRecord:
         active_at if alive_at == last_activity else _EPOCH + timedelta(0, 0, alive_at),
         metadata,
         is_flat(metadata),
-        is_active == 1,
-        None if ended_at is None else _EPOCH + timedelta(0, 0, ended_at),
-        reason,
         version,
+        None if is_active else End(reason, _EPOCH + timedelta(0, 0, ended_at)),
     )

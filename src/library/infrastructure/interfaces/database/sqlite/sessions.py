@@ -6,12 +6,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 from library.infrastructure.data.held_activity import HeldActivity
 from library.infrastructure.data.session_data import session_key
-from library.infrastructure.data.session_store import Changed, SessionStore
+from library.infrastructure.data.session_store import Delay, SessionStore
 from library.infrastructure.data.utc_time import to_microseconds
 from library.infrastructure.data.worker import run_in_worker
 from library.infrastructure.interfaces.database.sqlite.migrations import is_current, migrate
 from library.infrastructure.interfaces.database.sqlite.named_sql import fetch_known_row
-from library.infrastructure.interfaces.database.sqlite.point_reader import Delay, PointReader
 from library.infrastructure.interfaces.database.sqlite.session_jobs import (
     CleanUp,
     Creation,
@@ -34,8 +33,9 @@ if TYPE_CHECKING:
 
     from library.infrastructure.data.session_changes import SessionChanges
     from library.infrastructure.data.session_record import Moment, SessionRecord
-    from library.infrastructure.data.session_store import Limits, Listing
+    from library.infrastructure.data.session_store import Changed, Limits, Listing
     from library.infrastructure.interfaces.database.sqlite.adapter import SQLiteAdapter
+    from library.infrastructure.interfaces.database.sqlite.point_reader import PointReader
 
 SESSIONS: Final = "sessions"
 _REMEMBERED: Final = 1024
@@ -83,15 +83,17 @@ class SQLiteSessionStore(SessionStore):
 
     # -- reading ---------------------------------------------------------------------------------------------
 
+    def look_up(self, session_id: str) -> SessionRecord | Delay | None:
+        """See `SessionStore`."""
+        reader = self._reader
+        if reader is None or self._adapter.engine is not self._opened:
+            return Delay.NOT_NOW
+        found = reader.read(self._look_up, session_id)
+        return found if found is None or found is Delay.NOT_NOW else self._held.exactly(found)
+
     async def find(self, session_id: str) -> SessionRecord | None:
         """See `SessionStore`."""
-        engine = self._adapter.engine
-        found: SessionRecord | Delay | None = Delay.NOT_NOW
-        if self._reader is not None:
-            found = self._reader.read(self._look_up, session_id)
-        if isinstance(found, Delay):
-            return await engine.read(self._jobs.find, session_id)
-        return self._held.exactly(found) if found is not None and self._held else found
+        return await self._adapter.engine.read(self._jobs.find, session_id)
 
     def _look_up(self, connection: apsw.Connection, session_id: str) -> SessionRecord | None:
         """Answer from memory, if nothing was committed since; else read."""
@@ -170,9 +172,11 @@ class SQLiteSessionStore(SessionStore):
 
     async def touch(self, session_id: str, moment: Moment, hold_for: timedelta) -> bool:
         """See `SessionStore`."""
-        record = await self.find(session_id)
-        can_be_used = record is not None and record.is_alive(moment.cutoff)
-        if can_be_used and self._held.note(session_id, moment.now):
+        record = self.look_up(session_id)
+        if record is Delay.NOT_NOW:
+            record = await self.find(session_id)
+        is_alive = record is not None and record.is_alive(moment.cutoff)
+        if is_alive and self._held.note(session_id, moment.now):
             return False
         order = Touch(session_id, moment, hold_for)
         until: datetime = await self._write(self._jobs.touch, order, "touch a session in")
