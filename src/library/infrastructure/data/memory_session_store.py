@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from datetime import datetime, timedelta
 
     from library.infrastructure.data.creation_order import Place
+    from library.infrastructure.data.errors import SessionError
     from library.infrastructure.data.session_changes import SessionChanges
     from library.infrastructure.data.session_record import Moment, SessionRecord
     from library.infrastructure.data.session_store import Changed, Limits, Listing
@@ -78,7 +79,9 @@ class MemorySessionStore(SessionStore):
     ) -> Changed:
         """See `SessionStore`."""
         with self._guard:
-            former = self._usable(session_id, moment)
+            former = self._records.get(session_id)
+            if former is None or former.end is not None or former.alive_at <= moment.cutoff:
+                raise self._refusal(session_id, former, moment)
             if if_version is not None and former.version != if_version:
                 raise StaleVersion
             record = changes.apply(former, moment.now)
@@ -93,7 +96,9 @@ class MemorySessionStore(SessionStore):
     async def touch(self, session_id: str, moment: Moment, hold_for: timedelta) -> bool:  # noqa: ARG002
         """See `SessionStore`; nothing is written, and so nothing held back."""
         with self._guard:
-            former = self._usable(session_id, moment)
+            former = self._records.get(session_id)
+            if former is None or former.end is not None or former.alive_at <= moment.cutoff:
+                raise self._refusal(session_id, former, moment)
             alive_at = max(former.alive_at, moment.now)
             self._records[session_id] = former.alive_since(max(former.last_activity, moment.now), alive_at)
         return False
@@ -154,14 +159,11 @@ class MemorySessionStore(SessionStore):
 
     # -- with the guard held ---------------------------------------------------------------------------------
 
-    def _usable(self, session_id: str, moment: Moment) -> SessionRecord:
-        record = self._records.get(session_id)
-        if record is not None:
-            if record.end is None and record.alive_at > moment.cutoff:
-                return record
-            if record.end is None:
-                self._mark_expired(record)
-        raise refusal(session_id, record, moment)
+    def _refusal(self, session_id: str, record: SessionRecord | None, moment: Moment) -> SessionError:
+        """Say why a session cannot be used; what has expired is marked so."""
+        if record is not None and record.end is None:
+            self._mark_expired(record)
+        return refusal(session_id, record, moment)
 
     def _mark_expired(self, record: SessionRecord) -> None:
         if record.alive_at > LONG_AGO:
@@ -171,7 +173,10 @@ class MemorySessionStore(SessionStore):
         place = _place(record)
         self._records[record.session_id] = record
         self._order.add(place)
-        self._of_user.setdefault(record.user_id, CreationOrder()).add(place)
+        of_user = self._of_user.get(record.user_id)
+        if of_user is None:
+            of_user = self._of_user[record.user_id] = CreationOrder()
+        of_user.add(place)
         self._active += record.is_active
         self._queue(record)
 
@@ -188,8 +193,10 @@ class MemorySessionStore(SessionStore):
     def _replace(self, former: SessionRecord, record: SessionRecord) -> None:
         """Put a record of the same id and user in the place of the former."""
         self._records[record.session_id] = record
-        self._active += (record.end is None) - (former.end is None)
-        if record.alive_at < former.alive_at or record.end is not None:
+        if record.end is not None:
+            self._active -= former.end is None
+            self._queue(record)
+        elif record.alive_at < former.alive_at:
             self._queue(record)
 
     def _queue(self, record: SessionRecord) -> None:

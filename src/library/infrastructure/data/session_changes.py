@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from math import isfinite
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
 
 from library.infrastructure.data.errors import InvalidOptionError, InvalidValueError
 from library.infrastructure.data.json_document import encode
@@ -18,9 +19,11 @@ if TYPE_CHECKING:
 
 _FIXED: Final = frozenset({"session_id", "created_at"})
 _KNOWN: Final = frozenset({"user_id", "last_activity", "is_active", "metadata"})
+_FIELDS: Final = _FIXED | _KNOWN
 
 
-class SessionChanges(NamedTuple):
+@dataclass(slots=True, eq=False)
+class SessionChanges:
     """What is to be changed of a session."""
 
     merged: dict[str, Any]
@@ -49,7 +52,7 @@ class SessionChanges(NamedTuple):
             record.created_at,
             last_activity,
             alive_at,
-            {**metadata, **self.merged},
+            metadata | self.merged,
             flat,
             record.version + 1,
             End("ended", now) if self.ends else None,
@@ -70,8 +73,9 @@ def read_changes(changes: Mapping[str, Any]) -> SessionChanges:
     """
     if type(changes) is not dict:
         changes = _plain(changes)
-    if _FIXED.isdisjoint(changes) and _KNOWN.isdisjoint(changes):
-        return SessionChanges(*to_json(changes))
+    if _FIELDS.isdisjoint(changes):
+        merged, flat = to_json(changes)
+        return SessionChanges(merged, flat)
     for fixed in sorted(_FIXED.intersection(changes)):
         raise InvalidOptionError(f"{fixed} of a session cannot be changed: create another", option=fixed)
     is_active = changes.get("is_active", True)

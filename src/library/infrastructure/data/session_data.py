@@ -16,6 +16,9 @@ MAX_USER_ID_LENGTH: Final = 1_000
 MAX_SESSION_ID_LENGTH: Final = 1_000
 """Characters that a `session_id` may have that was not made here."""
 
+_digest: Final = blake2b(digest_size=8, person=b"nanobrain-sessio").copy
+"""Begins a digest; copying one is faster than making one with these parameters."""
+
 
 @dataclass(slots=True, eq=True)
 class SessionData:
@@ -78,10 +81,9 @@ def session_key(session_id: str) -> int:
 
     Nobody who measures how long a lookup takes learns more from it than digests, which lead to no id.
     """
-    raw = session_id.encode("utf-8", "surrogatepass")
-    return int.from_bytes(
-        blake2b(raw, digest_size=8, person=b"nanobrain-sessio").digest(), "big", signed=True
-    )
+    digest = _digest()
+    digest.update(session_id.encode("utf-8", "surrogatepass"))
+    return int.from_bytes(digest.digest(), "big", signed=True)
 
 
 def check_user_id(value: Any) -> str:

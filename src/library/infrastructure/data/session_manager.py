@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import logging
 import re
@@ -107,6 +108,7 @@ class SessionManager(Lifecycle):
         self._clock = clock
         self._on_expired = on_expired
         self._timeout = self.config.session_timeout
+        self._held_for = self.config.held_for
         self._limits = Limits(
             self.config.max_sessions,
             self.config.max_sessions_per_user,
@@ -235,6 +237,7 @@ class SessionManager(Lifecycle):
             if len(page) < wanted:
                 break
             place = page[-1].created_at, page[-1].key
+            await asyncio.sleep(0)  # for a store that never waits would let nobody else run
         return found
 
     # -- using -----------------------------------------------------------------------------------------------
@@ -283,7 +286,9 @@ class SessionManager(Lifecycle):
     ) -> SessionData:
         """Read, let the function decide, and write if nothing was changed meanwhile; else do it again."""
         while True:
-            record = await self._store.find(session_id)
+            record = self._store.look_up(session_id)
+            if record is Delay.NOT_NOW:
+                record = await self._store.find(session_id)
             moment = self._moment()
             if record is None or not record.is_alive(moment.cutoff):
                 raise await self._refusal(session_id, record, moment)
@@ -316,7 +321,7 @@ class SessionManager(Lifecycle):
         self.check_open()
         if type(session_id) is not str:
             session_id = _plain_id(session_id)
-        if await self._store.touch(session_id, self._moment(), self.config.held_for) and self._keeper:
+        if await self._store.touch(session_id, self._moment(), self._held_for) and self._keeper:
             self._keeper.wake()
 
     # -- ending ----------------------------------------------------------------------------------------------
@@ -365,10 +370,13 @@ class SessionManager(Lifecycle):
             await self._announce(expired)
             if len(expired) < _BATCH:
                 break
+            await asyncio.sleep(0)  # as above
         if self.config.kept_for is not None:
             before = self._now() - self.config.kept_for
-            while await self._store.remove_ended(before, _BATCH) == _BATCH:
-                pass
+            removed = _BATCH
+            while removed == _BATCH:
+                removed = await self._store.remove_ended(before, _BATCH)
+                await asyncio.sleep(0)
         return cleaned
 
     async def _announce(self, records: Iterable[SessionRecord]) -> None:
@@ -428,7 +436,9 @@ class SessionManager(Lifecycle):
         return now if type(now) is datetime and now.tzinfo is UTC else to_utc(now, "what clock returned")
 
     def _moment(self) -> Moment:
-        now = self._now()
+        now = self._clock()
+        if type(now) is not datetime or now.tzinfo is not UTC:
+            now = to_utc(now, "what clock returned")
         return Moment(now, now - self._timeout)
 
     def __repr__(self) -> str:

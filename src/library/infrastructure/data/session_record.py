@@ -26,7 +26,8 @@ LONG_AGO: Final = datetime(1, 1, 1, tzinfo=UTC)
 """When a session was last alive that was once found to have expired: by no clock is it alive again."""
 
 
-class Moment(NamedTuple):
+@dataclass(slots=True, eq=False)
+class Moment:
     """A time, and what has expired by then."""
 
     now: datetime
