@@ -307,6 +307,64 @@ async def test_a_history_takes_the_place_of_a_demo_manager(working_directory: Pa
     assert not namespace["db_adapter"].is_open
 
 
+async def test_a_session_is_created_changed_and_found(
+    working_directory: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The block's session has what it was given; the clean-up leaves it, and it is there after a restart."""
+    from library.infrastructure.data import SessionManager
+
+    before = datetime.now(UTC)
+    namespace = await run(block_below("SessionManager"), datetime=datetime)
+    after = datetime.now(UTC)
+
+    session = namespace["session_data"]
+    assert ("user_123", True) == (session.user_id, session.is_active)
+    assert namespace["session_id"] == session.session_id
+    assert session.metadata == {"client": "web", "version": "1.0", "page_views": 5}
+    assert before <= session.created_at <= session.last_activity <= after
+    assert capsys.readouterr().out.splitlines() == [
+        f"Session created: {session.created_at}",
+        f"Last activity: {session.last_activity}",
+    ]
+    await namespace["session_manager"].shutdown()
+    assert (working_directory / "conversations.db").exists()
+    async with SessionManager(namespace["config"]) as again:
+        assert session == await again.get_session(namespace["session_id"])
+
+
+async def test_the_sessions_of_the_specification_live_for_two_hours() -> None:
+    """The block's config, with a clock that is advanced: idle for two hours, a session is cleaned up."""
+    from library.infrastructure.data import SessionExpiredError, SessionManager, SessionNotFoundError
+
+    namespace = await run(block_below("SessionManager"), datetime=datetime)
+    await namespace["session_manager"].shutdown()
+    session = namespace["session_data"]
+
+    now = session.last_activity + timedelta(hours=2) - timedelta(microseconds=1)
+    async with SessionManager(namespace["config"], clock=lambda: now) as manager:
+        assert session == await manager.get_session(session.session_id)
+        assert 0 == await manager.cleanup_expired_sessions()
+        now += timedelta(microseconds=1)
+        with pytest.raises(SessionExpiredError):
+            await manager.get_session(session.session_id)
+        assert 1 == await manager.cleanup_expired_sessions()
+        with pytest.raises(SessionNotFoundError):
+            await manager.get_session(session.session_id)
+
+
+async def test_a_session_has_the_fields_in_their_order() -> None:
+    """`SessionData` has the fields that the block lists, with its types and its default."""
+    from library.infrastructure.data import SessionData
+
+    names = {"dataclass": dataclass, "datetime": datetime, "Dict": dict, "Any": Any}
+    described = (await run(block_below("SessionData"), **names))["SessionData"]
+
+    expected = [(each.name, each.type, each.default, each.default_factory) for each in fields(described)]
+    assert expected == [
+        (each.name, each.type, each.default, each.default_factory) for each in fields(SessionData)
+    ]
+
+
 @pytest.mark.parametrize("own_transform", [False, True], ids=["as-is", "with-transform"])
 async def test_a_step_reads_one_unit_and_writes_another(*, own_transform: bool) -> None:
     """`process` returns the result and leaves it in the output unit; `transform` may be overridden."""

@@ -16,7 +16,12 @@ from typing import Any
 
 import pytest
 
-from library.infrastructure.data import ConversationHistoryUnit, ConversationMessage
+from library.infrastructure.data import (
+    ConversationHistoryUnit,
+    ConversationMessage,
+    SessionData,
+    SessionManager,
+)
 from library.infrastructure.interfaces.database import SQLiteAdapter
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "library" / "data"
@@ -157,6 +162,25 @@ def test_a_run_that_saved_only_a_part_is_continued(database: Path):
     assert before == [(each.conversation_id, each.user_input) for each in saved_in(database)]
 
 
+async def sessions_in(database: Path) -> list[SessionData]:
+    async with SessionManager(database_adapter=SQLiteAdapter(database), table_name="visits") as sessions:
+        return await sessions.list_sessions(limit=None)
+
+
+def test_runs_do_not_pile_up(database: Path):
+    """Of sessions those of the last run stay; of answers, orders and visits those of five runs."""
+    first = saved_in(database, "answers")
+    left = len(asyncio.run(sessions_in(database)))
+
+    for _ in range(5):
+        completed(database)
+
+    last = saved_in(database, "answers")
+    assert len(first) * 5 == len(last)
+    assert not {each.conversation_id for each in first} & {each.conversation_id for each in last}
+    assert left == len(asyncio.run(sessions_in(database)))
+
+
 def test_fresh_starts_again(database: Path):
     """Earlier runs are forgotten."""
     shown = completed(database, "--fresh")
@@ -176,12 +200,36 @@ def test_piped_output_is_plain_and_fits(first: tuple[Path, str]):
 
 
 def test_all_parts_are_shown(first: tuple[Path, str]):
-    """Search, a chat, branches, response times, and what to try next, in this order."""
-    headings = ["Search", "A conversation", "Branches", "Response times", "Try next"]
+    """Search, a chat, branches, sessions, response times, and what to try next, in this order."""
+    headings = ["Search", "A conversation", "Branches", "Sessions", "Response times", "Try next"]
     assert headings == re.findall(rf"^({'|'.join(headings)})\b", first[1], re.MULTILINE)
     assert "[Cold Brew]" in first[1]
     assert "[故宫]" in first[1]
     assert "─ #3 regenerated" in first[1]
+
+
+def test_sessions_are_made_used_expire_and_are_cleaned_up(first: tuple[Path, str]):
+    """Each moment tells what became of the four; conversations are found by their sessions, gone or not."""
+    part = first[1].partition("\nSessions")[2].partition("\nResponse times")[0]
+    states = [
+        re.findall(r"\b(?:active|expired|ended|gone)\b", line)
+        for line in re.findall(r"^  \d\d:.*", part, re.MULTILINE)
+    ]
+    assert states == [
+        ["active", "active", "active", "active"],
+        ["active", "active", "active", "active"],
+        ["active", "ended", "active", "expired"],
+        ["active", "ended", "expired", "expired"],
+        ["active", "ended", "gone", "gone"],
+    ]
+    assert ["3", "2", "1", "1"] == re.findall(r"(\d) saved", part)
+    assert "on_expired was called for Cyd and Dee" in part
+    assert ["Ada", "Ben"] == sorted(each.user_id for each in asyncio.run(sessions_in(first[0])))
+
+
+def test_no_id_of_a_session_is_shown(first: tuple[Path, str]):
+    """Whoever knows one has the session."""
+    assert not any(each.session_id in first[1] for each in asyncio.run(sessions_in(first[0])))
 
 
 def test_the_histogram_counts_every_answer(first: tuple[Path, str]):

@@ -1,13 +1,14 @@
 """A conversation history: it saves real conversations in a database, searches them, and shows what it holds.
 
-    read ──> publish ──> stream ──> save ──> history (SQLite) ──> search, chat, tree, response times
+    read ──> publish ──> stream ──> save ──> history (SQLite) ──> search, chat, tree, visits, response times
 
 The conversations reach the history as in `conversation_workflow.py`: steps read, publish and save them, and
 data units carry them from one to the next. Run it again, and nothing is saved twice; kill it while it saves,
 and the next run goes on behind the last transaction.
 
-Then an agent answers from the history, by searching it. The sample does not say how long its agents took; how
-long this one takes is measured, and that is what the response times show.
+Then an agent answers from the history, by searching it. Those who visit it have sessions, which expire on a
+clock that is advanced by hand. The sample does not say how long its agents took; how long this one takes is
+measured, and that is what the response times show.
 
 Run `python conversation_history.py --help` for the options.
 """
@@ -35,9 +36,11 @@ from history_view import (
     print_next,
     print_results,
     print_tree,
+    print_visits,
     say,
     snippet_length,
 )
+from session_steps import CONFIG, VISITORS, Visits, conversation_of
 from workflow_steps import BATCH, InputError, PublishExchanges, ReadConversations
 from workflow_view import PipedConsole
 
@@ -60,6 +63,7 @@ SAMPLE = Path(__file__).parent / "sample"
 SEARCHES = ('"cold brew" almond -oat', "how do I learn drawing?", "故宫 门票")
 RESULTS = 2
 CHAT = "taskmaster-4/dlg-97f4068d-1f22-4b38-9a80-4e333b7cab54"
+CHAT_SHOWN = 2
 KEPT_RUNS = 5
 EXIT_FAILED = 1
 EXIT_INTERRUPTED = 130
@@ -124,12 +128,26 @@ class Tour:
         path = " → ".join(f"#{each.message_id}" for each in thread)
         say(self.console, f"  the thread of #{leaf} is {path}: {len(prompt)} messages for a prompt", "dim")
 
+    async def visits(self) -> None:
+        """Have a chat service visited: sessions are made, used, expire, and are cleaned up."""
+        visits = Visits(self.agent, self.started)
+        await visits.happen()
+        minutes = CONFIG.session_timeout.total_seconds() / 60
+        explanation = f"they expire after {minutes:g} idle minutes, by a clock that is advanced by hand"
+        print_heading(self.console, "Sessions", explanation)
+        print_visits(self.console, visits.rows, visits.saved)
+        told = " and ".join(sorted(visits.farewells))
+        left = " and ".join(
+            f"{each.user_id}, who asked {each.metadata['questions']} times" for each in visits.left
+        )
+        say(self.console, f"  on_expired was called for {told}; left is the session of {left}", "dim")
+
     async def response_times(self) -> None:
         """Ask again what began each conversation, and show how long the answers took."""
         run = f"run {self.started}"
         summaries = await self.history.list_conversations(limit=None)
-        for each in summaries:
-            await self.agent.execute(Question(run, each.first_user_input))
+        for summary in summaries:
+            await self.agent.execute(Question(run, summary.first_user_input))
         explanation = f"{len(summaries)} answers from the history, measured in this run"
         print_heading(self.console, "Response times", explanation)
         asked = ConversationQuery().conversation_id(run)
@@ -139,8 +157,10 @@ class Tour:
         conversations = await self.answers.list_conversations(limit=None)
         runs = [each.conversation_id for each in conversations if each.conversation_id.startswith("run ")]
         for old in runs[KEPT_RUNS:]:
-            await self.answers.delete_conversation(old)
-            await self.answers.delete_conversation(old.replace("run ", "order "))
+            run = old.removeprefix("run ")
+            visits = [conversation_of(name, run) for name in VISITORS]
+            for each in (old, f"order {run}", *visits):
+                await self.answers.delete_conversation(each)
         kept = [Run(name, await self.answers.get_performance_metrics(name)) for name in runs[:KEPT_RUNS]]
         print_metrics(self.console, kept)
 
@@ -148,8 +168,11 @@ class Tour:
         """Show everything."""
         await self.searches()
         print_heading(self.console, "A conversation", CHAT)
-        print_chat(self.console, await self.history.get_conversation_history(CHAT))
+        messages = await self.history.get_conversation_history(CHAT)
+        print_chat(self.console, messages[:CHAT_SHOWN])
+        say(self.console, f"  … and {len(messages) - CHAT_SHOWN} more", "dim")
         await self.branches()
+        await self.visits()
         await self.response_times()
 
 
@@ -213,8 +236,9 @@ def suggestions(message_id: int) -> list[tuple[str, str]]:
         (f"make run ARGS='--show {message_id}'", "read the conversation of an exchange"),
         ("make run", "once more: nothing is saved twice"),
         ("make run ARGS=--fresh", "start again with an empty database"),
-        ("make workflow", "the same conversations through four data units, live"),
-        ("less docs/conversations.md", "how to do all this in a program of yours"),
+        ("make workflow", "the same conversations as a live workflow"),
+        (".venv/bin/python examples/library/data/chat_service.py", "a chat service in one file"),
+        ("less docs/sessions.md docs/conversations.md", "how to do all this in a program of yours"),
     ]
 
 

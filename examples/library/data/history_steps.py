@@ -87,6 +87,8 @@ class Question(NamedTuple):
     """The exchange that it follows."""
     attempt: int = 1
     """How often the user has asked for an answer to it: each attempt takes the next best one."""
+    session_id: str | None = None
+    """The session in which the user asks."""
 
 
 class AnswerFromHistory(Step):
@@ -110,6 +112,8 @@ class AnswerFromHistory(Step):
             metadata["found_in"] = found.conversation_id
         if inputs.attempt > 1:
             metadata["regenerated"] = True
+        if inputs.session_id is not None:
+            metadata["session_id"] = inputs.session_id
         answer = ConversationMessage(
             conversation_id=inputs.conversation_id,
             user_input=inputs.text,

@@ -1,4 +1,4 @@
-"""What the conversation history shows: found exchanges, a chat, a tree of branches, response times."""
+"""What the conversation history shows: found exchanges, a chat, a tree, visits, response times."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ from rich.text import Text
 from rich.tree import Tree
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from rich.console import Console
+    from session_steps import Row
 
     from library.infrastructure.data import ConversationMessage, PerformanceMetrics, SearchResult
 
@@ -25,6 +26,7 @@ WIDEST = 100
 MARKS = ("\ue000", "\ue001")
 """Around what was found; no text uses them, since they are private."""
 BAR = 40
+STATE_STYLES = {"active": "green", "expired": "yellow", "ended": "yellow", "gone": "dim"}
 
 
 class Run(NamedTuple):
@@ -115,6 +117,22 @@ def print_tree(console: Console, conversation_id: str, messages: Sequence[Conver
         line.append(clean(each.agent_response), "green")
         branches[each.message_id] = branches[each.parent_id].add(line)
     console.print(Padding(root, (0, 0, 0, 2)), highlight=False)
+
+
+def print_visits(console: Console, rows: Sequence[Row], saved: Mapping[str, int]) -> None:
+    """Print what became of the sessions of visitors, a line each moment, and how much each has saved."""
+    grid = Table.grid(padding=(0, 1))
+    grid.add_column(min_width=7, justify="right", no_wrap=True)
+    grid.add_column()
+    for _ in saved:
+        grid.add_column(no_wrap=True)
+    grid.add_row("", "", *(Text(clean(name), "cyan") for name in saved))
+    for row in rows:
+        states = (Text(state, STATE_STYLES.get(state, "")) for state in row.states)
+        grid.add_row(Text(f"{row.at.astimezone():%H:%M}", "dim"), row.what, *states)
+    found = (Text(f"{count} saved") for count in saved.values())
+    grid.add_row("", "list_conversations(session_id=) finds", *found)
+    console.print(grid, highlight=False)
 
 
 def print_metrics(console: Console, runs: Sequence[Run]) -> None:

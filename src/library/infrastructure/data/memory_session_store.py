@@ -110,10 +110,14 @@ class MemorySessionStore(SessionStore):
         """See `SessionStore`."""
         with self._guard:
             record = self._records.get(session_id)
-            if record is None or not record.is_alive(moment.cutoff):
+            if record is None or record.end is not None:
                 return False
-            self._replace(record, record.ended("ended", moment.now))
-            return True
+            is_alive = record.alive_at > moment.cutoff
+            if is_alive:
+                self._replace(record, record.ended("ended", moment.now))
+            else:
+                self._mark_expired(record)
+            return is_alive
 
     async def mark_expired(self, session_id: str, moment: Moment) -> None:
         """See `SessionStore`."""

@@ -276,10 +276,11 @@ class SessionManager(Lifecycle):
         if callable(changes):
             return await self._update_by(session_id, changes)
         read = read_changes(changes)
-        record, made_room = await self._store.update(session_id, read, self._limits, self._moment())
+        moment = self._moment()
+        record, made_room = await self._store.update(session_id, read, self._limits, moment)
         if made_room:
             await self._announce(made_room)
-        return record.to_data(is_active=record.end is None)
+        return record.to_data(is_active=record.is_alive(moment.cutoff))
 
     async def _update_by(
         self, session_id: str, fn: Callable[[SessionData], Mapping[str, Any] | None]
@@ -305,7 +306,7 @@ class SessionManager(Lifecycle):
             except StaleVersion:
                 continue
             await self._announce(made_room)
-            return record.to_data(is_active=record.is_active)
+            return record.to_data(is_active=record.is_alive(moment.cutoff))
 
     async def touch(self, session_id: str) -> None:
         """Take note of activity: the session lives for another `session_timeout`.

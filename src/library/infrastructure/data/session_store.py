@@ -155,7 +155,10 @@ class SessionStore(ABC):
 
     @abstractmethod
     async def end(self, session_id: str, moment: Moment) -> bool:
-        """Make a session inactive; returns whether it could be used before."""
+        """Make a session inactive; returns whether it could be used before.
+
+        One that is found to have expired is marked so, and stays what it is: see `mark_expired`.
+        """
 
     @abstractmethod
     async def mark_expired(self, session_id: str, moment: Moment) -> None:

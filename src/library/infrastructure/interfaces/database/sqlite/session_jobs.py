@@ -242,11 +242,10 @@ class SessionJobs:
         return [self._end_one(connection, *order) for order in orders]
 
     def _end_one(self, connection: apsw.Connection, session_id: str, moment: Moment) -> bool:
-        record = self.find(connection, session_id)
-        if record is None or not record.is_alive(moment.cutoff):
-            return False
-        self._end(connection, record, moment)
-        return True
+        record, _ = self._usable(connection, session_id, moment)
+        if record is not None:
+            self._end(connection, record, moment)
+        return record is not None
 
     def _end(self, connection: apsw.Connection, record: SessionRecord, moment: Moment) -> None:
         connection.execute(self._sql["end"], (record.key, to_microseconds(moment.now), "ended"))

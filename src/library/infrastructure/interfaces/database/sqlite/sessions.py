@@ -19,6 +19,7 @@ from library.infrastructure.interfaces.database.sqlite.session_jobs import (
     Update,
 )
 from library.infrastructure.interfaces.database.sqlite.session_rows import (
+    COLUMNS,
     session_statements,
     to_record,
     to_session_row,
@@ -42,6 +43,8 @@ _REMEMBERED: Final = 1024
 """Sessions that are remembered until anything in the database changes."""
 _MOST_HELD: Final = 10_000
 """Sessions whose activity is held in memory, at the most."""
+_WIDTH: Final = len(COLUMNS.split(","))
+"""A list of one user's sessions selects what it is sorted by, too."""
 _BEHIND_ALL: Final = (1 << 62, 0)
 
 
@@ -134,7 +137,7 @@ class SQLiteSessionStore(SessionStore):
             name = "page_of_user"
             bindings |= {"user_id": listing.user_id, "user_key": user_key(listing.user_id)}
         rows: Any = connection.execute(self._sql[name], bindings).fetchall()
-        return [to_record(row) for row in rows]
+        return [to_record(row[:_WIDTH]) for row in rows]
 
     async def check(self) -> list[str]:
         """Compare what is counted with what is there; see `DatabaseAdapter.check`."""

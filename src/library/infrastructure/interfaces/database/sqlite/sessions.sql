@@ -57,12 +57,12 @@ ORDER BY created_at DESC, session_key DESC
 LIMIT :limit
 
 -- page_of_user --
-SELECT {columns} FROM "{table}"
+SELECT {columns}, session_key FROM "{table}"
 WHERE user_key = :user_key AND user_id = :user_id AND is_active = 1
     AND (created_at, session_key) < (:created_at, :session_key)
     AND iif(alive_at > :cutoff, :wants_active, :wants_expired)
 UNION ALL
-SELECT {columns} FROM "{table}"
+SELECT {columns}, session_key FROM "{table}"
 WHERE user_key = :user_key AND user_id = :user_id AND is_active = 0 AND :wants_inactive
     AND (created_at, session_key) < (:created_at, :session_key)
 ORDER BY created_at DESC, session_key DESC
