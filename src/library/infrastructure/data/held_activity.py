@@ -20,15 +20,21 @@ class HeldTouch:
 
     session_id: str
     until: datetime
-    """What was written as `alive_at`: up to then, activity need not be written."""
+    """What was written as `alive_at`: activity up to then need not be written."""
+    floor: datetime
+    """What stood there before, where somebody else holds activity up to then; else long ago."""
     last_activity: datetime
-    """When it was really active last."""
+    """When it was active last, as far as is known here."""
     is_open: bool = True
     """Whether more may be noted here: not any more once it is being written."""
 
 
 class HeldActivity:
-    """Holds the activity of many sessions; all may be called from any thread."""
+    """Holds the activity of many sessions; all may be called from any thread.
+
+    What is held counts only while what was written for it stands: the records that are given here are those
+    that were read, unchanged.
+    """
 
     def __init__(self) -> None:
         """Begin with none."""
@@ -45,27 +51,40 @@ class HeldActivity:
         """Count the sessions."""
         return len(self._touches)
 
-    def note(self, session_id: str, now: datetime) -> bool:
+    def note(self, record: SessionRecord, now: datetime) -> bool:
         """Take note of activity, if it need not be written; tell whether that is so."""
         with self._guard:
-            touch = self._touches.get(session_id)
-            if touch is None or not touch.is_open or now >= touch.until:
+            touch = self._touches.get(record.session_id)
+            if touch is None or not touch.is_open or now >= touch.until or record.alive_at < touch.until:
                 return False
             touch.last_activity = max(touch.last_activity, now)
             return True
 
-    def hold(self, session_id: str, until: datetime, now: datetime) -> None:
-        """Take note that `until` was written: activity up to then need not be."""
+    def hold(self, record: SessionRecord, until: datetime, now: datetime) -> None:
+        """Take note that `until` is written in the place of `record.alive_at`."""
         with self._guard:
-            self._touches[session_id] = HeldTouch(session_id, until, now)
+            former = self._touches.get(record.session_id)
+            floor, last_activity = record.alive_at, max(record.last_activity, now)
+            if former is not None:
+                last_activity = max(last_activity, former.last_activity)
+                if former.until == record.alive_at:
+                    floor = former.floor
+            self._touches[record.session_id] = HeldTouch(record.session_id, until, floor, last_activity)
+
+    def drop(self, session_id: str) -> None:
+        """Forget the activity of a session: its time of activity is set by hand."""
+        with self._guard:
+            self._touches.pop(session_id, None)
 
     def exactly(self, record: SessionRecord) -> SessionRecord:
         """Return a session that was read with what is known here beyond that."""
         touch = self._touches.get(record.session_id)
-        if touch is None or touch.until != record.alive_at:
+        if touch is None or record.alive_at < touch.until:
             return record
         last_activity = max(record.last_activity, touch.last_activity)
-        return record.alive_since(last_activity, last_activity)
+        if record.alive_at > touch.until:  # somebody else has written since, and knows more
+            return record.alive_since(last_activity, record.alive_at)
+        return record.alive_since(last_activity, max(last_activity, touch.floor))
 
     def begin_writing(self, *, again: bool = False) -> list[HeldTouch]:
         """Return what is held, which takes no more notes from now on.

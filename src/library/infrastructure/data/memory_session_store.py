@@ -65,7 +65,7 @@ class MemorySessionStore(SessionStore):
         with self._guard:
             if record.session_id in self._records:
                 return None
-            made_room = self._make_room(record.user_id, limits, moment, newcomers=1)
+            made_room = self._make_room(record.user_id, limits, moment, is_new=True)
             self._add(record)
             return record, made_room
 
@@ -88,7 +88,7 @@ class MemorySessionStore(SessionStore):
             if record.user_id == former.user_id:
                 self._replace(former, record)
                 return record, []
-            made_room = self._make_room(record.user_id, limits, moment, newcomers=0)
+            made_room = self._make_room(record.user_id, limits, moment, is_new=False)
             self._remove(former)
             self._add(record)
             return record, made_room
@@ -240,7 +240,9 @@ class MemorySessionStore(SessionStore):
             self._remove(record)
         return expired
 
-    def _make_room(self, user_id: str, limits: Limits, moment: Moment, newcomers: int) -> list[SessionRecord]:
+    def _make_room(
+        self, user_id: str, limits: Limits, moment: Moment, *, is_new: bool
+    ) -> list[SessionRecord]:
         """See that one more session of a user fits; return what had to go, each with the reason."""
         superfluous: list[SessionRecord] = []
         if limits.most_of_user is not None:
@@ -249,8 +251,8 @@ class MemorySessionStore(SessionStore):
             active = sorted((each for each in records if each.is_active), key=lambda each: each.alive_at)
             superfluous = active[: max(0, len(active) + 1 - limits.most_of_user)]
             refuse_to_evict(superfluous, limits, moment, user_id)
-        if limits.most is not None:
-            excess = self._active + newcomers - limits.most - len(superfluous)
+        if limits.most is not None and is_new:
+            excess = self._active + 1 - limits.most - len(superfluous)
             if excess > 0:
                 idle = self._longest_idle(excess + len(superfluous))
                 others = [each for each in idle if each not in superfluous][:excess]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import weakref
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,7 @@ class SessionKeeper:
     def __init__(self, manager: SessionManager) -> None:
         """Start to clean up every `cleanup_interval`, and to flush in good time after each `wake()`."""
         self._loop = asyncio.get_running_loop()
+        self._process = os.getpid()
         self._manager = weakref.ref(manager)
         self._held_s = manager.config.held_for.total_seconds()
         self._must_flush = False
@@ -60,6 +62,8 @@ class SessionKeeper:
 
     async def stop(self) -> None:
         """End the tasks, and wait for their end; may be called on any event loop."""
+        if os.getpid() != self._process:  # a child: nobody runs that loop here, nor those tasks
+            return
         if asyncio.get_running_loop() is self._loop:
             await self._end()
         elif self._loop.is_running():

@@ -9,15 +9,14 @@ import apsw
 from library.infrastructure.data.errors import SessionError, SessionLimitError
 from library.infrastructure.data.session_data import session_key
 from library.infrastructure.data.session_record import LONG_AGO, refusal
-from library.infrastructure.data.session_store import Changed, Limits, refuse_to_evict
 from library.infrastructure.data.storage import StaleVersion
 from library.infrastructure.data.utc_time import to_microseconds
 from library.infrastructure.interfaces.database.sqlite.named_sql import (
     fetch_known_row,
     fetch_row,
-    fetch_rows,
 )
 from library.infrastructure.interfaces.database.sqlite.rows import insert_rows
+from library.infrastructure.interfaces.database.sqlite.session_exits import SessionExits
 from library.infrastructure.interfaces.database.sqlite.session_rows import (
     metadata_text,
     session_statements,
@@ -31,10 +30,11 @@ if TYPE_CHECKING:
 
     from library.infrastructure.data.held_activity import HeldActivity, HeldTouch
     from library.infrastructure.data.session_changes import SessionChanges
-    from library.infrastructure.data.session_record import EndReason, Moment, SessionRecord
+    from library.infrastructure.data.session_record import Moment, SessionRecord
+    from library.infrastructure.data.session_store import Changed, Limits
 
 _LONG_AGO: Final = to_microseconds(LONG_AGO)
-_ALL_TIME: Final = 1 << 62
+_ALL: Final = 1 << 62
 
 
 class Creation(NamedTuple):
@@ -83,6 +83,7 @@ class SessionJobs:
         self._table = table
         self._held = held
         self._sql = session_statements(table)
+        self._exits = SessionExits(table, held)
 
     # -- creating --------------------------------------------------------------------------------------------
 
@@ -92,7 +93,7 @@ class SessionJobs:
         if all(each.most is None and each.most_of_user is None for each in limits):
             return self._insert(connection, orders)
         (active,) = fetch_known_row(connection, self._sql["active_count"], self._table)
-        most = min((each.most for each in limits if each.most is not None), default=_ALL_TIME)
+        most = min((each.most for each in limits if each.most is not None), default=_ALL)
         if active + len(orders) <= most and all(each.most_of_user is None for each in limits):
             return self._insert(connection, orders)
         return [self._create_one(connection, order) for order in orders]
@@ -104,66 +105,18 @@ class SessionJobs:
             if len(orders) > 1:
                 raise
             return [None]
-        self._add_active(connection, len(orders))
+        self._exits.add_active(connection, len(orders))
         return [(order.record, []) for order in orders]
 
     def _create_one(self, connection: apsw.Connection, order: Creation) -> Any:
         try:
-            made_room = self._make_room(
-                connection, order.record.user_id, order.limits, order.moment, newcomers=1
+            made_room = self._exits.make_room(
+                connection, order.record.user_id, order.limits, order.moment, is_new=True
             )
         except SessionLimitError as error:
             return error
         (created,) = self._insert(connection, [order])
         return created and (order.record, made_room)
-
-    def _make_room(
-        self, connection: apsw.Connection, user_id: str, limits: Limits, moment: Moment, newcomers: int
-    ) -> list[SessionRecord]:
-        """See that one more session of a user fits; return what had to go, each with the reason."""
-        self._write_held(connection)
-        superfluous: list[SessionRecord] = []
-        if limits.most_of_user is not None:
-            rows = fetch_rows(connection, self._sql["active_of_user"], user_key(user_id), user_id)
-            active = sorted(map(to_record, rows), key=lambda each: each.alive_at)
-            superfluous = active[: max(0, len(active) + 1 - limits.most_of_user)]
-            refuse_to_evict(superfluous, limits, moment, user_id)
-        if limits.most is not None:
-            (count,) = fetch_known_row(connection, self._sql["active_count"], self._table)
-            excess = count + newcomers - limits.most - len(superfluous)
-            if excess > 0:
-                chosen = {each.session_id for each in superfluous}
-                rows = fetch_rows(connection, self._sql["longest_idle"], _ALL_TIME, excess + len(chosen))
-                idle = map(to_record, rows)
-                others = [each for each in idle if each.session_id not in chosen][:excess]
-                refuse_to_evict(others, limits, moment)
-                superfluous += others
-        expired = [each for each in superfluous if each.alive_at <= moment.cutoff]
-        evicted = [each for each in superfluous if each.alive_at > moment.cutoff]
-        return [
-            *self._dismiss(connection, expired, "expired", moment, keeps=limits.keeps),
-            *self._dismiss(connection, evicted, "evicted", moment, keeps=limits.keeps),
-        ]
-
-    def _dismiss(
-        self,
-        connection: apsw.Connection,
-        records: list[SessionRecord],
-        reason: EndReason,
-        moment: Moment,
-        *,
-        keeps: bool,
-    ) -> list[SessionRecord]:
-        """Delete active sessions, or make them inactive; return them as they are, or would be, kept."""
-        if not records:
-            return []
-        if keeps:
-            now = to_microseconds(moment.now)
-            connection.executemany(self._sql["end"], [(each.key, now, reason) for each in records])
-        else:
-            connection.executemany(self._sql["delete"], [(each.key,) for each in records])
-        self._add_active(connection, -len(records))
-        return [each.ended(reason, moment.now) for each in records]
 
     # -- changing --------------------------------------------------------------------------------------------
 
@@ -177,12 +130,18 @@ class SessionJobs:
             return error
         if order.if_version not in (None, former.version):
             return StaleVersion()
-        record = order.changes.apply(former, order.moment.now)
+        record = order.changes.apply(self._held.exactly(former), order.moment.now)
+        if order.changes.last_activity is None:
+            # What was written for activity that is held, here or elsewhere, stands while it is in the future.
+            alive_at = max(former.alive_at, order.moment.now)
+        else:
+            alive_at = record.alive_at
+            self._held.drop(record.session_id)
         made_room: list[SessionRecord] = []
         if record.user_id != former.user_id:
             try:
-                made_room = self._make_room(
-                    connection, record.user_id, order.limits, order.moment, newcomers=0
+                made_room = self._exits.make_room(
+                    connection, record.user_id, order.limits, order.moment, is_new=False
                 )
             except SessionLimitError as refused:
                 return refused
@@ -193,7 +152,7 @@ class SessionJobs:
             (
                 record.key,
                 to_microseconds(record.last_activity),
-                to_microseconds(record.alive_at),
+                to_microseconds(alive_at),
                 former.version + 1,
                 metadata_text(record),
             ),
@@ -218,22 +177,14 @@ class SessionJobs:
         until = max(former.alive_at, now + order.hold_for)
         last_activity = to_microseconds(max(former.last_activity, now))
         connection.execute(self._sql["touch"], (former.key, last_activity, to_microseconds(until)))
-        return until
+        if until > now:
+            # Should this not be committed, nothing is noted under it: what is read then is less than `until`.
+            self._held.hold(former, until, now)
+        return until > now
 
     def flush(self, connection: apsw.Connection, orders: Sequence[None]) -> list[list[HeldTouch]]:
         """Write what is held in memory; return what that was."""
-        return [self._write_held(connection, again=True) for _ in orders]
-
-    def _write_held(self, connection: apsw.Connection, *, again: bool = False) -> list[HeldTouch]:
-        """Write when sessions were really active last; return what was written."""
-        touches = self._held.begin_writing(again=again)
-        rows = [
-            (session_key(each.session_id), to_microseconds(each.until), to_microseconds(each.last_activity))
-            for each in touches
-        ]
-        if rows:
-            connection.executemany(self._sql["flush"], rows)
-        return touches
+        return [self._exits.write_held(connection, again=True) for _ in orders]
 
     # -- ending ----------------------------------------------------------------------------------------------
 
@@ -249,7 +200,7 @@ class SessionJobs:
 
     def _end(self, connection: apsw.Connection, record: SessionRecord, moment: Moment) -> None:
         connection.execute(self._sql["end"], (record.key, to_microseconds(moment.now), "ended"))
-        self._add_active(connection, -1)
+        self._exits.add_active(connection, -1)
 
     def mark_expired(self, connection: apsw.Connection, orders: Sequence[tuple[str, Moment]]) -> list[None]:
         """Put down that sessions have expired for good."""
@@ -262,24 +213,18 @@ class SessionJobs:
         return [self._delete_one(connection, session_id) for session_id in orders]
 
     def _delete_one(self, connection: apsw.Connection, session_id: str) -> bool:
-        record = self.find(connection, session_id)
-        if record is None:
+        """Delete a session, which need not be readable for that."""
+        key = session_key(session_id)
+        found = fetch_row(connection, self._sql["find_state"], key)
+        if found is None or found[0] != session_id:
             return False
-        connection.execute(self._sql["delete"], (record.key,))
-        self._add_active(connection, -int(record.is_active))
+        connection.execute(self._sql["delete"], (key,))
+        self._exits.add_active(connection, -int(found[1] == 1))
         return True
 
     def clean_up(self, connection: apsw.Connection, orders: Sequence[CleanUp]) -> list[list[SessionRecord]]:
         """Delete what has expired, or make it inactive."""
-        return [self._clean_up_one(connection, order) for order in orders]
-
-    def _clean_up_one(self, connection: apsw.Connection, order: CleanUp) -> list[SessionRecord]:
-        self._write_held(connection)
-        cutoff = to_microseconds(order.moment.cutoff)
-        rows = fetch_rows(connection, self._sql["longest_idle"], cutoff, order.limit)
-        return self._dismiss(
-            connection, list(map(to_record, rows)), "expired", order.moment, keeps=order.keeps
-        )
+        return [self._exits.clean_up(connection, *order) for order in orders]
 
     def remove_ended(self, connection: apsw.Connection, orders: Sequence[tuple[datetime, int]]) -> list[int]:
         """Delete what was ended long enough ago."""
@@ -292,23 +237,20 @@ class SessionJobs:
     # -- finding ---------------------------------------------------------------------------------------------
 
     def find(self, connection: apsw.Connection, session_id: str) -> SessionRecord | None:
-        """Read a session, with what is known of its activity in this process."""
+        """Read a session as it is written."""
         row = fetch_row(connection, self._sql["find"], session_key(session_id))
-        return self._held.exactly(to_record(row)) if row is not None and row[0] == session_id else None
+        return to_record(row) if row is not None and row[0] == session_id else None
 
     def _usable(
         self, connection: apsw.Connection, session_id: str, moment: Moment
     ) -> tuple[SessionRecord | None, SessionError | None]:
-        """Read a session that can be used, or say why not; what has expired is marked so."""
+        """Read, as it is written, a session that can be used, or say why not; mark what has expired."""
         record = self.find(connection, session_id)
         if record is not None:
-            if record.is_alive(moment.cutoff):
+            exact = self._held.exactly(record)
+            if exact.is_alive(moment.cutoff):
                 return record, None
             if record.end is None and record.alive_at > LONG_AGO:
-                mark = (record.key, to_microseconds(record.last_activity), _LONG_AGO)
+                mark = (record.key, to_microseconds(exact.last_activity), _LONG_AGO)
                 connection.execute(self._sql["touch"], mark)
         return None, refusal(session_id, record, moment)
-
-    def _add_active(self, connection: apsw.Connection, count: int) -> None:
-        if count:
-            connection.execute(self._sql["add_active"], (count, self._table))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import cache, lru_cache
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, Final
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 COLUMNS: Final = (
-    "session_id, user_id, created_at, last_activity, alive_at, metadata, is_active, ended_at, end_reason, "
-    "version"
+    "session_id, user_id, created_at, last_activity, alive_at, CAST(metadata AS BLOB), is_active, ended_at, "
+    "end_reason, version, session_key"
 )
 _EPOCH: Final = from_microseconds(0)
 
@@ -68,18 +68,46 @@ def metadata_text(record: SessionRecord) -> str:
 
 
 def to_record(row: Sequence[Any]) -> SessionRecord:
-    """Build the session of a row that was selected by `COLUMNS`."""
-    session_id, user_id, created_at, last_activity, alive_at, text, is_active, ended_at, reason, version = row
-    metadata = loads(text.encode())
-    active_at = _EPOCH + timedelta(0, 0, last_activity)
+    """Build the session of a row that was selected by `COLUMNS`.
+
+    Raises:
+        ValueError: the row is damaged.
+
+    """
+    session_id, user_id, created_at, last_activity, alive_at, raw, is_active, *end, version, _ = row
+    metadata = loads(raw)
+    if type(metadata) is not dict:
+        message = f"the metadata of a session are no JSON object: {raw[:80]!r}"
+        raise ValueError(message)
+    active_at = _moment(last_activity)
     return SessionRecord(
         session_id,
         user_id,
-        _EPOCH + timedelta(0, 0, created_at),
+        _moment(created_at),
         active_at,
-        active_at if alive_at == last_activity else _EPOCH + timedelta(0, 0, alive_at),
+        active_at if alive_at == last_activity else _moment(alive_at),
         metadata,
         is_flat(metadata),
         version,
-        None if is_active else End(reason, _EPOCH + timedelta(0, 0, ended_at)),
+        None if is_active else End(end[1], _moment(end[0])),
     )
+
+
+def _moment(microseconds: int) -> datetime:
+    try:
+        return _EPOCH + timedelta(0, 0, microseconds)
+    except (OverflowError, TypeError) as error:
+        message = f"{microseconds} microseconds since 1970 are no time of a session"
+        raise ValueError(message) from error
+
+
+def readable(rows: Sequence[Sequence[Any]]) -> tuple[list[SessionRecord], list[int]]:
+    """Build the sessions of rows; return the keys of those that are damaged, too."""
+    records: list[SessionRecord] = []
+    damaged: list[int] = []
+    for row in rows:
+        try:
+            records.append(to_record(row))
+        except ValueError:
+            damaged.append(row[-1])
+    return records, damaged

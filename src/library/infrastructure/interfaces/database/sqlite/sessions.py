@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any, Final
 
+from library.infrastructure.data.errors import StorageError
 from library.infrastructure.data.held_activity import HeldActivity
 from library.infrastructure.data.session_data import session_key
 from library.infrastructure.data.session_store import Delay, SessionStore
@@ -19,7 +21,6 @@ from library.infrastructure.interfaces.database.sqlite.session_jobs import (
     Update,
 )
 from library.infrastructure.interfaces.database.sqlite.session_rows import (
-    COLUMNS,
     session_statements,
     to_record,
     to_session_row,
@@ -38,13 +39,13 @@ if TYPE_CHECKING:
     from library.infrastructure.interfaces.database.sqlite.adapter import SQLiteAdapter
     from library.infrastructure.interfaces.database.sqlite.point_reader import PointReader
 
+logger = logging.getLogger(__name__)
+
 SESSIONS: Final = "sessions"
 _REMEMBERED: Final = 1024
 """Sessions that are remembered until anything in the database changes."""
 _MOST_HELD: Final = 10_000
 """Sessions whose activity is held in memory, at the most."""
-_WIDTH: Final = len(COLUMNS.split(","))
-"""A list of one user's sessions selects what it is sorted by, too."""
 _BEHIND_ALL: Final = (1 << 62, 0)
 
 
@@ -88,15 +89,19 @@ class SQLiteSessionStore(SessionStore):
 
     def look_up(self, session_id: str) -> SessionRecord | Delay | None:
         """See `SessionStore`."""
-        reader = self._reader
-        if reader is None or self._adapter.engine is not self._opened:
-            return Delay.NOT_NOW
-        found = reader.read(self._look_up, session_id)
+        found = self._look_up_now(session_id)
         return found if found is None or found is Delay.NOT_NOW else self._held.exactly(found)
 
     async def find(self, session_id: str) -> SessionRecord | None:
         """See `SessionStore`."""
-        return await self._adapter.engine.read(self._jobs.find, session_id)
+        found = await self._adapter.engine.read(self._jobs.find, session_id)
+        return None if found is None else self._held.exactly(found)
+
+    def _look_up_now(self, session_id: str) -> SessionRecord | Delay | None:
+        """Read what is written, in this thread, if nobody has to wait."""
+        if self._reader is None or self._adapter.engine is not self._opened:
+            return Delay.NOT_NOW
+        return self._reader.read(self._look_up, session_id)
 
     def _look_up(self, connection: apsw.Connection, session_id: str) -> SessionRecord | None:
         """Answer from memory, if nothing was committed since; else read."""
@@ -116,7 +121,10 @@ class SQLiteSessionStore(SessionStore):
 
     async def page(self, listing: Listing, limit: int) -> list[SessionRecord]:
         """See `SessionStore`."""
-        await self.flush()
+        try:
+            await self.flush()
+        except StorageError as error:  # reading goes on where writing is impossible
+            logger.debug("listing sessions without what is held in memory: %s", error)
         return await self._adapter.engine.read(self._read_page, listing, limit)
 
     def _read_page(self, connection: apsw.Connection, listing: Listing, limit: int) -> list[SessionRecord]:
@@ -137,20 +145,27 @@ class SQLiteSessionStore(SessionStore):
             name = "page_of_user"
             bindings |= {"user_id": listing.user_id, "user_key": user_key(listing.user_id)}
         rows: Any = connection.execute(self._sql[name], bindings).fetchall()
-        return [to_record(row[:_WIDTH]) for row in rows]
+        return [self._held.exactly(to_record(row)) for row in rows]
 
     async def check(self) -> list[str]:
-        """Compare what is counted with what is there; see `DatabaseAdapter.check`."""
+        """Read all sessions, and compare what is counted with what is there; see `DatabaseAdapter.check`."""
         return await self._adapter.engine.read(self._check)
 
     def _check(self, connection: apsw.Connection) -> list[str]:
         connection.execute("BEGIN")
         (counted,) = fetch_known_row(connection, self._sql["active_count"], self._table)
-        (found,) = fetch_known_row(connection, self._sql["count_active"])
+        problems: list[str] = []
+        active = 0
+        for row in connection.execute(self._sql["all"]):
+            active += row[6] == 1
+            try:
+                to_record(row)
+            except ValueError as error:
+                problems.append(f"{self._table}: a session is damaged: {error}")
         connection.execute("COMMIT")
-        if counted == found:
-            return []
-        return [f"{self._table}: {counted} active sessions are counted, but {found} are there"]
+        if counted != active:
+            problems.append(f"{self._table}: {counted} active sessions are counted, but {active} are there")
+        return problems
 
     # -- writing ---------------------------------------------------------------------------------------------
 
@@ -175,20 +190,16 @@ class SQLiteSessionStore(SessionStore):
 
     async def touch(self, session_id: str, moment: Moment, hold_for: timedelta) -> bool:
         """See `SessionStore`."""
-        record = self.look_up(session_id)
+        record = self._look_up_now(session_id)
         if record is Delay.NOT_NOW:
-            record = await self.find(session_id)
-        is_alive = record is not None and record.is_alive(moment.cutoff)
-        if is_alive and self._held.note(session_id, moment.now):
+            record = await self._adapter.engine.read(self._jobs.find, session_id)
+        is_alive = record is not None and self._held.exactly(record).is_alive(moment.cutoff)
+        if record is not None and is_alive and self._held.note(record, moment.now):
             return False
-        order = Touch(session_id, moment, hold_for)
-        until: datetime = await self._write(self._jobs.touch, order, "touch a session in")
-        if until <= moment.now:
-            return False
-        self._held.hold(session_id, until, moment.now)
-        if len(self._held) > _MOST_HELD:
+        if len(self._held) >= _MOST_HELD:
             await self.flush()
-        return True
+        order = Touch(session_id, moment, hold_for)
+        return bool(await self._write(self._jobs.touch, order, "touch a session in"))
 
     async def flush(self) -> None:
         """See `SessionStore`."""

@@ -20,10 +20,18 @@ UPDATE "{table}" SET user_id = ?2, user_key = ?3 WHERE session_key = ?1
 UPDATE "{table}" SET is_active = 0, ended_at = ?2, end_reason = ?3, version = version + 1 WHERE session_key = ?1
 
 -- flush --
+-- What others have written since is left, and never goes back; nor does what was found to have expired come back.
 UPDATE "{table}"
-SET last_activity = max(last_activity, ?3),
-    alive_at = CASE WHEN alive_at = ?2 THEN max(last_activity, ?3) ELSE alive_at END
-WHERE session_key = ?1 AND is_active = 1
+SET last_activity = max(last_activity, :last_activity),
+    alive_at = CASE
+        WHEN alive_at = :until THEN max(last_activity, :last_activity, :floor)
+        WHEN alive_at > :long_ago THEN max(alive_at, :last_activity)
+        ELSE alive_at
+    END
+WHERE session_key = :session_key AND is_active = 1
+
+-- find_state --
+SELECT session_id, is_active FROM "{table}" WHERE session_key = ?
 
 -- delete --
 DELETE FROM "{table}" WHERE session_key = ?
@@ -46,8 +54,8 @@ SELECT active_count FROM nanobrain_tables WHERE name = ?
 -- add_active --
 UPDATE nanobrain_tables SET active_count = active_count + ? WHERE name = ?
 
--- count_active --
-SELECT count(*) FROM "{table}" WHERE is_active = 1
+-- all --
+SELECT {columns} FROM "{table}"
 
 -- page --
 SELECT {columns} FROM "{table}"
@@ -57,12 +65,12 @@ ORDER BY created_at DESC, session_key DESC
 LIMIT :limit
 
 -- page_of_user --
-SELECT {columns}, session_key FROM "{table}"
+SELECT {columns} FROM "{table}"
 WHERE user_key = :user_key AND user_id = :user_id AND is_active = 1
     AND (created_at, session_key) < (:created_at, :session_key)
     AND iif(alive_at > :cutoff, :wants_active, :wants_expired)
 UNION ALL
-SELECT {columns}, session_key FROM "{table}"
+SELECT {columns} FROM "{table}"
 WHERE user_key = :user_key AND user_id = :user_id AND is_active = 0 AND :wants_inactive
     AND (created_at, session_key) < (:created_at, :session_key)
 ORDER BY created_at DESC, session_key DESC
