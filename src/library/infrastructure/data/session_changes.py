@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import isfinite
 from typing import TYPE_CHECKING, Any, Final
@@ -14,7 +15,6 @@ from library.infrastructure.data.session_record import End, SessionRecord, is_fl
 from library.infrastructure.data.utc_time import to_utc
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from datetime import datetime
 
 _FIXED: Final = frozenset({"session_id", "created_at"})
@@ -114,10 +114,10 @@ def read_difference(before: SessionRecord, after: SessionData) -> SessionChanges
 
 
 def to_json(metadata: Any) -> tuple[dict[str, Any], bool]:
-    """Copy a dict into what JSON makes of it; tell, too, whether it holds nothing that can be changed.
+    """Copy a mapping into what JSON makes of it; tell, too, whether it holds nothing that can be changed.
 
     Raises:
-        InvalidValueError: it is no dict, or holds what JSON cannot.
+        InvalidValueError: it is no mapping, or holds what JSON cannot.
 
     """
     if type(metadata) is dict:
@@ -132,7 +132,9 @@ def to_json(metadata: Any) -> tuple[dict[str, Any], bool]:
                 break
         else:  # which is so of nearly all: JSON holds them as they are
             return metadata.copy(), True
-    elif not isinstance(metadata, dict):
+    elif isinstance(metadata, Mapping):
+        metadata = dict(metadata)
+    else:
         raise InvalidValueError(f"metadata must be a dict, not an object of type {type(metadata).__name__}")
     copied = decode(encode(metadata, "metadata"))
     return copied, is_flat(copied)

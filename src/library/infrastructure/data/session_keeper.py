@@ -26,6 +26,7 @@ class SessionKeeper:
         self._process = os.getpid()
         self._manager = weakref.ref(manager)
         self._held_s = manager.config.held_for.total_seconds()
+        self._is_stopped = False
         self._must_flush = False
         self._flushing: asyncio.Task[None] | None = None
         self._cleaning: asyncio.Task[None] | None = None
@@ -41,6 +42,8 @@ class SessionKeeper:
             logger.debug("the event loop of a session manager was closed: `shutdown` writes what is held")
 
     def _flush_soon(self) -> None:
+        if self._is_stopped:
+            return
         self._must_flush = True
         if self._flushing is None or self._flushing.done():
             self._flushing = self._loop.create_task(self._flush(), name="nanobrain-session-flush")
@@ -85,6 +88,7 @@ class SessionKeeper:
 
     def _cancel(self) -> list[asyncio.Task[None]]:
         """Cancel the tasks, but not one that shuts the manager down itself, from within `on_expired`."""
+        self._is_stopped = True
         self._must_flush = False
         tasks = [task for task in (self._cleaning, self._flushing) if task and not _is_current(task)]
         for task in tasks:

@@ -42,6 +42,7 @@ Default = TypeVar("Default")
 _ID_BYTES: Final = 32
 _BATCH: Final = 500
 """Sessions that are cleaned up in one transaction: so few that nobody waits for long meanwhile."""
+_MOST_KEY: Final = (1 << 63) - 1
 _CURSOR: Final = re.compile(r"(-?\d{1,18})\.(-?\d{1,19})", re.ASCII)
 
 
@@ -481,7 +482,7 @@ def _read_cursor(cursor: Any) -> Position:
     """Read the place that `SessionData.cursor` tells."""
     place = _CURSOR.fullmatch(cursor) if isinstance(cursor, str) else None
     try:
-        if place is not None:
+        if place is not None and -_MOST_KEY - 1 <= int(place[2]) <= _MOST_KEY:
             return from_microseconds(int(place[1])), int(place[2])
     except InvalidValueError:
         pass
