@@ -16,7 +16,6 @@ from library.infrastructure.data.storage import StaleVersion
 if TYPE_CHECKING:
     from datetime import datetime, timedelta
 
-    from library.infrastructure.data.creation_order import Place
     from library.infrastructure.data.errors import SessionError
     from library.infrastructure.data.session_changes import SessionChanges
     from library.infrastructure.data.session_record import Moment, SessionRecord
@@ -65,7 +64,9 @@ class MemorySessionStore(SessionStore):
         with self._guard:
             if record.session_id in self._records:
                 return None
-            made_room = self._make_room(record.user_id, limits, moment, is_new=True)
+            made_room: list[SessionRecord] = []
+            if limits.most is not None or limits.most_of_user is not None:
+                made_room = self._make_room(record.user_id, limits, moment, is_new=True)
             self._add(record)
             return record, made_room
 
@@ -138,8 +139,8 @@ class MemorySessionStore(SessionStore):
         """See `SessionStore`."""
         with self._guard:
             order = self._order if listing.user_id is None else self._of_user.get(listing.user_id)
-            places = () if order is None else order.before(listing.after)
-            records = (self._records[session_id] for _, _, session_id in places)
+            ids = () if order is None else order.before(listing.after)
+            records = (self._records[session_id] for session_id in ids)
             return list(islice((each for each in records if _is_listed(each, listing)), limit))
 
     async def clean_up(self, moment: Moment, limit: int, *, keeps: bool) -> list[SessionRecord]:
@@ -174,18 +175,19 @@ class MemorySessionStore(SessionStore):
             self._replace(record, record.alive_since(record.last_activity, LONG_AGO))
 
     def _add(self, record: SessionRecord) -> None:
-        place = _place(record)
+        place = record.created_at, record.session_id
         self._records[record.session_id] = record
         self._order.add(place)
         of_user = self._of_user.get(record.user_id)
         if of_user is None:
             of_user = self._of_user[record.user_id] = CreationOrder()
         of_user.add(place)
-        self._active += record.is_active
+        if record.end is None:
+            self._active += 1
         self._queue(record)
 
     def _remove(self, record: SessionRecord) -> None:
-        place = _place(record)
+        place = record.created_at, record.session_id
         del self._records[record.session_id]
         self._order.discard(place)
         of_user = self._of_user[record.user_id]
@@ -246,8 +248,8 @@ class MemorySessionStore(SessionStore):
         """See that one more session of a user fits; return what had to go, each with the reason."""
         superfluous: list[SessionRecord] = []
         if limits.most_of_user is not None:
-            places = self._of_user.get(user_id, CreationOrder()).before(None)
-            records = (self._records[session_id] for _, _, session_id in places)
+            ids = self._of_user.get(user_id, CreationOrder()).before(None)
+            records = (self._records[session_id] for session_id in ids)
             active = sorted((each for each in records if each.is_active), key=lambda each: each.alive_at)
             superfluous = active[: max(0, len(active) + 1 - limits.most_of_user)]
             refuse_to_evict(superfluous, limits, moment, user_id)
@@ -270,10 +272,6 @@ class MemorySessionStore(SessionStore):
         else:
             self._remove(record)
         return evicted
-
-
-def _place(record: SessionRecord) -> Place:
-    return record.created_at, record.key, record.session_id
 
 
 def _is_listed(record: SessionRecord, listing: Listing) -> bool:

@@ -140,7 +140,8 @@ class SessionManager(Lifecycle):
             SessionLimitError: as many sessions as are allowed are active, and the policy is to refuse.
 
         """
-        self.check_open()
+        if self._phase is not _OPEN:
+            self.check_open()
         user_id = check_user_id(user_id)
         kept, is_flat = ({}, True) if metadata is None else to_json(metadata)
         while True:
@@ -150,7 +151,8 @@ class SessionManager(Lifecycle):
             record = SessionRecord(session_id, user_id, now, now, now, kept, is_flat)
             created = await self._store.create(record, self._limits, moment)
             if created is not None:
-                await self._announce(created[1])
+                if created[1]:
+                    await self._announce(created[1])
                 return session_id
 
     # -- finding ---------------------------------------------------------------------------------------------
