@@ -43,9 +43,10 @@ lint: $(VENV)/.ready-dev ## check style, format, types and the direction of impo
 docs: $(VENV)/.ready-dev ## run the code in README and docs, and the specification's
 	@$(VPY) -m pytest tests/docs README.md $(wildcard docs) $(ARGS)
 
-bench: $(VENV)/.ready-bench ## measure the units and the conversation history, beside other libraries
+bench: $(VENV)/.ready-bench ## measure the units, the conversation history and sessions, beside other libraries
 	@$(VPY) benchmarks/units.py
 	@$(VPY) benchmarks/history.py $(ARGS)
+	@$(VPY) benchmarks/sessions.py
 
 build: $(VENV)/.ready-dev ## build the wheel and the source distribution into dist/
 	@rm -rf dist

@@ -89,7 +89,9 @@ class MemorySessionStore(SessionStore):
             if record.user_id == former.user_id:
                 self._replace(former, record)
                 return record, []
-            made_room = self._make_room(record.user_id, limits, moment, is_new=False)
+            made_room: list[SessionRecord] = []
+            if record.end is None:
+                made_room = self._make_room(record.user_id, limits, moment, is_new=False)
             self._remove(former)
             self._add(record)
             return record, made_room

@@ -71,8 +71,9 @@ def read_changes(changes: Mapping[str, Any]) -> SessionChanges:
         InvalidValueError: a value cannot be held.
 
     """
-    if type(changes) is not dict:
-        changes = _plain(changes)
+    if type(changes) is not dict and not isinstance(changes, Mapping):
+        message = f"changes must be a dict, or a function of the session, not {type(changes).__name__}"
+        raise InvalidOptionError(message, option="changes")
     if _FIELDS.isdisjoint(changes):
         merged, flat = to_json(changes)
         return SessionChanges(merged, flat)
@@ -138,14 +139,3 @@ def to_json(metadata: Any) -> tuple[dict[str, Any], bool]:
         raise InvalidValueError(f"metadata must be a dict, not an object of type {type(metadata).__name__}")
     copied = decode(encode(metadata, "metadata"))
     return copied, is_flat(copied)
-
-
-def _plain(changes: Any) -> dict[str, Any]:
-    try:
-        return dict(changes)
-    except (TypeError, ValueError) as error:
-        message = (
-            f"changes must be a dict, or a function of the session, not an object of type "
-            f"{type(changes).__name__}"
-        )
-        raise InvalidOptionError(message, option="changes") from error

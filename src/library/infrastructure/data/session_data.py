@@ -15,12 +15,13 @@ MAX_USER_ID_LENGTH: Final = 1_000
 """Characters that a `user_id` may have."""
 MAX_SESSION_ID_LENGTH: Final = 1_000
 """Characters that a `session_id` may have that was not made here."""
+_SHOWN_OF_ID: Final = 6
 
 _digest: Final = blake2b(digest_size=8, person=b"nanobrain-sessio").copy
 """Begins a digest; copying one is faster than making one with these parameters."""
 
 
-@dataclass(slots=True, eq=True)
+@dataclass(slots=True, eq=True, repr=False)
 class SessionData:
     """One user's stay: whose it is, since when, when it was last active, and what was kept of it.
 
@@ -66,6 +67,14 @@ class SessionData:
         if not isinstance(self.is_active, bool):
             kind = type(self.is_active).__name__
             raise InvalidValueError(f"is_active must be True or False, not an object of type {kind}")
+
+    def __repr__(self) -> str:
+        """Show the fields, of the id the beginning only, for whoever knows it all has the session."""
+        shown = self.session_id[: min(_SHOWN_OF_ID, len(self.session_id) // 4)]
+        return (
+            f"SessionData(session_id='{shown}…', user_id={self.user_id!r}, created_at={self.created_at!r}, "
+            f"last_activity={self.last_activity!r}, metadata={self.metadata!r}, is_active={self.is_active!r})"
+        )
 
     @property
     def cursor(self) -> str:

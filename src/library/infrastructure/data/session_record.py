@@ -124,7 +124,10 @@ def refusal(session_id: str, record: SessionRecord | None, moment: Moment) -> Se
         return SessionNotFoundError(message, session_id=session_id)
     end = record.end
     if end is None or end.reason == "expired":
-        expired_at = record.last_activity + moment.timeout
+        try:
+            expired_at = record.last_activity + moment.timeout
+        except OverflowError:
+            expired_at = datetime.max.replace(tzinfo=UTC)
         message = (
             f"the session of {record.user_id!r} expired at {expired_at:%Y-%m-%d %H:%M:%S} UTC, since it was "
             f"last active at {record.last_activity:%Y-%m-%d %H:%M:%S}: create a new one"

@@ -139,12 +139,13 @@ class SessionJobs:
             self._held.drop(record.session_id)
         made_room: list[SessionRecord] = []
         if record.user_id != former.user_id:
-            try:
-                made_room = self._exits.make_room(
-                    connection, record.user_id, order.limits, order.moment, is_new=False
-                )
-            except SessionLimitError as refused:
-                return refused
+            if record.end is None:
+                try:
+                    made_room = self._exits.make_room(
+                        connection, record.user_id, order.limits, order.moment, is_new=False
+                    )
+                except SessionLimitError as refused:
+                    return refused
             assignment = (record.key, record.user_id, user_key(record.user_id))
             connection.execute(self._sql["assign"], assignment)
         connection.execute(

@@ -1,0 +1,90 @@
+"""A thousand touches a second: what they cost in commits.
+
+As in a server, each is a task of its own, begun when it is due. The sessions are touched by turns: one takes
+all thousand, a hundred take ten a second each, a thousand one each, with the `touch_interval` at its default,
+one second. Who writes each touch makes up to a thousand commits a second of it. The commits are those that
+the adapter counts; the time of a touch counts from when it was due.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from time import perf_counter
+from typing import TYPE_CHECKING
+
+from benchmarks._harness import Section, number, rate, run_async
+from benchmarks.history_setup import percentile
+from benchmarks.session_setup import OURS, open_manager
+
+if TYPE_CHECKING:
+    from benchmarks.session_setup import Options
+
+    from library.infrastructure.data import SessionManager
+
+RATE = 1000
+SESSIONS = (1, 100, 1000)
+
+
+async def commits(manager: SessionManager) -> int:
+    assert manager.database_adapter
+    return int((await manager.database_adapter.stats())["commits"])
+
+
+async def touch_all(
+    manager: SessionManager, ids: list[str], seconds: float
+) -> tuple[float, float, list[float]]:
+    """Return touches a second, commits for a second's touches, and how long each touch took, in ms."""
+    took_ms: list[float] = []
+
+    async def touch(session_id: str, due: float) -> None:
+        await manager.touch(session_id)
+        took_ms.append((perf_counter() - due) * 1e3)
+
+    before = await commits(manager)
+    begun: list[asyncio.Task[None]] = []
+    start = perf_counter()
+    while len(begun) < RATE * seconds:
+        due = start + len(begun) / RATE
+        if (wait := due - perf_counter()) > 0:
+            await asyncio.sleep(wait)
+        begun.append(asyncio.create_task(touch(ids[len(begun) % len(ids)], due)))
+    await asyncio.gather(*begun)
+    spent = perf_counter() - start
+    return len(begun) / spent, (await commits(manager) - before) * RATE / len(begun), took_ms
+
+
+async def measure(options: Options, folder: str) -> Section:
+    section = Section("touch")
+    table = section.table(
+        f"{RATE:,} touches a second",
+        "",
+        "touches/s",
+        "commits/s",
+        "touches a commit",
+        "p50, ms",
+        "p99, ms",
+        note="touch_interval one second, synchronous=FULL",
+    )
+    seconds = 3 if options.quick else 10
+    for sessions in SESSIONS:
+        async with open_manager(str(Path(folder, f"{sessions}.db"))) as manager:
+            users = [f"user {index}" for index in range(sessions)]
+            ids = await asyncio.gather(*map(manager.create_session, users))
+            touched, committed, took_ms = await touch_all(manager, ids, seconds)
+        table.add(
+            f"{OURS}, {sessions:,} session{'s' if sessions > 1 else ''}",
+            rate(touched),
+            number(committed),
+            number(touched / committed),
+            number(percentile(took_ms, 0.5)),
+            number(percentile(took_ms, 0.99)),
+        )
+        if sessions == 1:
+            section.at_most(f"one session touched {RATE:,} times a second", 2, committed, " commits/s")
+    return section
+
+
+def run(options: Options) -> Section:
+    with options.new_folder() as folder:
+        return run_async(measure(options, folder))
