@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from library.infrastructure.data.errors import SessionError
     from library.infrastructure.data.session_changes import SessionChanges
     from library.infrastructure.data.session_record import Moment, SessionRecord
-    from library.infrastructure.data.session_store import Changed, Limits, Listing
+    from library.infrastructure.data.session_store import Changed, CleanedUp, Limits, Listing
 
 _SPARE: Final = 10_000
 """So many outdated entries of the queues are kept before they are made anew."""
@@ -145,12 +145,12 @@ class MemorySessionStore(SessionStore):
             records = (self._records[session_id] for session_id in ids)
             return list(islice((each for each in records if _is_listed(each, listing)), limit))
 
-    async def clean_up(self, moment: Moment, limit: int, *, keeps: bool) -> list[SessionRecord]:
+    async def clean_up(self, moment: Moment, limit: int, *, keeps: bool) -> CleanedUp:
         """See `SessionStore`."""
         with self._guard:
             idle = self._longest_idle(limit)
             expired = [record for record in idle if record.alive_at <= moment.cutoff]
-            return [self._expire(record, moment, keeps=keeps) for record in expired]
+            return [self._expire(record, moment, keeps=keeps) for record in expired], len(expired) == limit
 
     async def remove_ended(self, before: datetime, limit: int) -> int:
         """See `SessionStore`."""

@@ -368,12 +368,13 @@ class SessionManager(Lifecycle):
         """
         self.check_open()
         cleaned = 0
-        while True:
-            expired = await self._store.clean_up(self._moment(), _BATCH, keeps=self._limits.keeps)
+        may_be_more = True
+        while may_be_more:
+            expired, may_be_more = await self._store.clean_up(
+                self._moment(), _BATCH, keeps=self._limits.keeps
+            )
             cleaned += len(expired)
             await self._announce(expired)
-            if len(expired) < _BATCH:
-                break
             await asyncio.sleep(0)  # as above
         if self.config.kept_for is not None:
             before = self._now() - self.config.kept_for

@@ -42,6 +42,10 @@ Changed = tuple["SessionRecord", list["SessionRecord"]]
 kept: their `end` tells whether they had expired, or were evicted."""
 
 
+CleanedUp = tuple[list["SessionRecord"], bool]
+"""Sessions that have expired and were cleaned up, and whether there may be more."""
+
+
 class Listing(NamedTuple):
     """Which sessions are listed, newest first."""
 
@@ -176,18 +180,18 @@ class SessionStore(ABC):
         """List sessions by `created_at` and key, newest first; at most `limit`."""
 
     @abstractmethod
-    async def clean_up(self, moment: Moment, limit: int, *, keeps: bool) -> list[SessionRecord]:
+    async def clean_up(self, moment: Moment, limit: int, *, keeps: bool) -> CleanedUp:
         """Delete sessions that have expired, or make them inactive if `keeps`.
 
         Those that were alive longest ago come first.
 
         Args:
             moment: the time.
-            limit: at most so many.
+            limit: at most so many are looked at.
             keeps: see above.
 
         Returns:
-            What they were; each session is returned to one caller only.
+            What they were, each session to one caller only; and whether there may be more.
 
         """
 

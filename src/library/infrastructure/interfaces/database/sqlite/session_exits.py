@@ -10,6 +10,7 @@ from library.infrastructure.data.session_store import refuse_to_evict
 from library.infrastructure.data.utc_time import to_microseconds
 from library.infrastructure.interfaces.database.sqlite.named_sql import fetch_known_row, fetch_rows
 from library.infrastructure.interfaces.database.sqlite.session_rows import (
+    Readable,
     readable,
     session_statements,
     user_key,
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
 _LONG_AGO: Final = to_microseconds(LONG_AGO)
 _ALL_TIME: Final = 1 << 62
+_LEAST_LOOKED_AT: Final = 50
+"""Of so many sessions, the index is brought up to date at once."""
 
 
 class SessionExits:
@@ -46,14 +49,23 @@ class SessionExits:
         moment: Moment,
         limit: int,
         keeps: bool,  # noqa: FBT001 - in the order of the job's fields
-    ) -> list[SessionRecord]:
-        """Delete up to `limit` sessions that have expired, or make them inactive; return what they were."""
+    ) -> tuple[list[SessionRecord], bool]:
+        """Delete sessions that have expired, or make them inactive.
+
+        Returns:
+            What they were, and whether there may be more.
+
+        """
         self.write_held(connection)
         cutoff = to_microseconds(moment.cutoff)
         rows = fetch_rows(connection, self._sql["longest_idle"], cutoff, limit)
-        expired, damaged = readable(rows)
-        self._dismiss(connection, damaged, "expired", moment, keeps=keeps)
-        return self._dismiss_records(connection, expired, "expired", moment, keeps=keeps)
+        idle = readable(rows)
+        expired = [each for each in idle.records if each.alive_at <= moment.cutoff]
+        active = [each.key for each in idle.records if each.alive_at > moment.cutoff]
+        connection.executemany(self._sql["index_activity"], [(key,) for key in active])
+        self._dismiss(connection, idle.damaged, "expired", moment, keeps=keeps)
+        gone = self._dismiss_records(connection, expired, "expired", moment, keeps=keeps)
+        return gone, len(rows) == limit
 
     def make_room(
         self, connection: apsw.Connection, user_id: str, limits: Limits, moment: Moment, *, is_new: bool
@@ -105,12 +117,18 @@ class SessionExits:
         count: int,
         superfluous: Sequence[SessionRecord],
         damaged: Sequence[int],
-    ) -> tuple[list[SessionRecord], list[int]]:
+    ) -> Readable:
         """Find the sessions that were idle for longest, beside those that will go anyway."""
         self.write_held(connection)
         chosen = {*damaged, *(each.key for each in superfluous)}
-        rows = fetch_rows(connection, self._sql["longest_idle"], _ALL_TIME, count + len(chosen))
-        return readable([row for row in rows if row[-1] not in chosen][:count])
+        wanted = count + len(chosen)
+        while True:
+            rows = fetch_rows(connection, self._sql["longest_idle"], _ALL_TIME, max(wanted, _LEAST_LOOKED_AT))
+            outdated = [(row[-1],) for row in rows[:wanted] if not row[-2]]
+            if not outdated:
+                return readable([row for row in rows[:wanted] if row[-1] not in chosen][:count])
+            outdated += [(row[-1],) for row in rows[wanted:] if not row[-2]]
+            connection.executemany(self._sql["index_activity"], outdated)
 
     def _dismiss_records(
         self,

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from library.infrastructure.data.held_activity import HeldActivity, HeldTouch
     from library.infrastructure.data.session_changes import SessionChanges
     from library.infrastructure.data.session_record import Moment, SessionRecord
-    from library.infrastructure.data.session_store import Changed, Limits
+    from library.infrastructure.data.session_store import Changed, CleanedUp, Limits
 
 _LONG_AGO: Final = to_microseconds(LONG_AGO)
 _ALL: Final = 1 << 62
@@ -158,6 +158,8 @@ class SessionJobs:
                 metadata_text(record),
             ),
         )
+        if alive_at < former.alive_at:
+            connection.execute(self._sql["index_activity"], (record.key,))
         if record.end is not None:
             self._end(connection, record, order.moment)
         return record, made_room
@@ -223,7 +225,7 @@ class SessionJobs:
         self._exits.add_active(connection, -int(found[1] == 1))
         return True
 
-    def clean_up(self, connection: apsw.Connection, orders: Sequence[CleanUp]) -> list[list[SessionRecord]]:
+    def clean_up(self, connection: apsw.Connection, orders: Sequence[CleanUp]) -> list[CleanedUp]:
         """Delete what has expired, or make it inactive."""
         return [self._exits.clean_up(connection, *order) for order in orders]
 
@@ -254,4 +256,5 @@ class SessionJobs:
             if record.end is None and record.alive_at > LONG_AGO:
                 mark = (record.key, to_microseconds(exact.last_activity), _LONG_AGO)
                 connection.execute(self._sql["touch"], mark)
+                connection.execute(self._sql["index_activity"], (record.key,))
         return None, refusal(session_id, record, moment)

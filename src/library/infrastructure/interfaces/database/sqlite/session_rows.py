@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from functools import cache, lru_cache
 from hashlib import blake2b
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import orjson
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 COLUMNS: Final = (
     "session_id, user_id, created_at, last_activity, alive_at, CAST(metadata AS BLOB), is_active, ended_at, "
-    "end_reason, version, session_key"
+    "end_reason, version, indexed_alive_at = alive_at, session_key"
 )
 _EPOCH: Final = from_microseconds(0)
 
@@ -43,6 +43,7 @@ def to_session_row(record: SessionRecord) -> tuple[Any, ...]:
     """Write a session as a row, in the order of the statement that inserts."""
     created_at = to_microseconds(record.created_at)
     is_new = record.created_at is record.last_activity is record.alive_at
+    alive_at = created_at if is_new else to_microseconds(record.alive_at)
     return (
         record.key,
         record.session_id,
@@ -50,7 +51,8 @@ def to_session_row(record: SessionRecord) -> tuple[Any, ...]:
         user_key(record.user_id),
         created_at,
         created_at if is_new else to_microseconds(record.last_activity),
-        created_at if is_new else to_microseconds(record.alive_at),
+        alive_at,
+        alive_at,
         int(record.end is None),
         None if record.end is None else to_microseconds(record.end.at),
         None if record.end is None else record.end.reason,
@@ -74,7 +76,7 @@ def to_record(row: Sequence[Any]) -> SessionRecord:
         ValueError: the row is damaged.
 
     """
-    session_id, user_id, created_at, last_activity, alive_at, raw, is_active, *end, version, _ = row
+    session_id, user_id, created_at, last_activity, alive_at, raw, is_active, *end, version, _, _ = row
     metadata = loads(raw)
     if type(metadata) is not dict:
         message = f"the metadata of a session are no JSON object: {raw[:80]!r}"
@@ -101,13 +103,20 @@ def _moment(microseconds: int) -> datetime:
         raise ValueError(message) from error
 
 
-def readable(rows: Sequence[Sequence[Any]]) -> tuple[list[SessionRecord], list[int]]:
-    """Build the sessions of rows; return the keys of those that are damaged, too."""
-    records: list[SessionRecord] = []
-    damaged: list[int] = []
+class Readable(NamedTuple):
+    """What rows hold."""
+
+    records: list[SessionRecord]
+    damaged: list[int]
+    """The keys of those that cannot be read."""
+
+
+def readable(rows: Sequence[Sequence[Any]]) -> Readable:
+    """Build the sessions of rows."""
+    found = Readable([], [])
     for row in rows:
         try:
-            records.append(to_record(row))
+            found.records.append(to_record(row))
         except ValueError:
-            damaged.append(row[-1])
-    return records, damaged
+            found.damaged.append(row[-1])
+    return found

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from library.infrastructure.data.session_changes import SessionChanges
     from library.infrastructure.data.session_record import Moment, SessionRecord
-    from library.infrastructure.data.session_store import Changed, Limits, Listing
+    from library.infrastructure.data.session_store import Changed, CleanedUp, Limits, Listing
     from library.infrastructure.interfaces.database.sqlite.adapter import SQLiteAdapter
     from library.infrastructure.interfaces.database.sqlite.point_reader import PointReader
 
@@ -218,11 +218,11 @@ class SQLiteSessionStore(SessionStore):
         """See `SessionStore`."""
         return bool(await self._write(self._jobs.delete, session_id, "delete a session from"))
 
-    async def clean_up(self, moment: Moment, limit: int, *, keeps: bool) -> list[SessionRecord]:
+    async def clean_up(self, moment: Moment, limit: int, *, keeps: bool) -> CleanedUp:
         """See `SessionStore`."""
         order = CleanUp(moment, limit, keeps)
-        expired: list[SessionRecord] = await self._write(self._jobs.clean_up, order, "clean sessions up in")
-        return expired
+        cleaned_up: CleanedUp = await self._write(self._jobs.clean_up, order, "clean sessions up in")
+        return cleaned_up
 
     async def remove_ended(self, before: datetime, limit: int) -> int:
         """See `SessionStore`."""

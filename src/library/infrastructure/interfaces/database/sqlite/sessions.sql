@@ -3,8 +3,8 @@ SELECT {columns} FROM "{table}" WHERE session_key = ?
 
 -- insert --
 INSERT INTO "{table}" (
-    session_key, session_id, user_id, user_key, created_at, last_activity, alive_at, is_active, ended_at, end_reason,
-    version, metadata
+    session_key, session_id, user_id, user_key, created_at, last_activity, alive_at, indexed_alive_at, is_active,
+    ended_at, end_reason, version, metadata
 )
 
 -- change --
@@ -36,8 +36,13 @@ SELECT session_id, is_active FROM "{table}" WHERE session_key = ?
 -- delete --
 DELETE FROM "{table}" WHERE session_key = ?
 
+-- index_activity --
+UPDATE "{table}" SET indexed_alive_at = alive_at WHERE session_key = ?
+
 -- longest_idle --
-SELECT {columns} FROM "{table}" WHERE is_active = 1 AND alive_at <= ? ORDER BY alive_at LIMIT ?
+-- By what is indexed: those that were active since come too early.
+SELECT {columns} FROM "{table}"
+WHERE is_active = 1 AND indexed_alive_at <= ? ORDER BY indexed_alive_at LIMIT ?
 
 -- active_of_user --
 SELECT {columns} FROM "{table}" WHERE user_key = ? AND user_id = ? AND is_active = 1

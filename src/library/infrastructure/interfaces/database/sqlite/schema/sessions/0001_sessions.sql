@@ -12,6 +12,9 @@ CREATE TABLE "{table}" (
     -- From when the timeout counts: the last_activity; later while some process holds activity in memory; long ago
     -- once the session was found to have expired.
     alive_at INTEGER NOT NULL,
+    -- What is indexed in its place: an earlier alive_at. Activity leaves it as it is, so that no index changes with
+    -- each; it is brought up to date when the session is looked at.
+    indexed_alive_at INTEGER NOT NULL,
     is_active INTEGER NOT NULL,
     ended_at INTEGER,
     -- 'ended', 'expired' or 'evicted'.
@@ -25,6 +28,6 @@ CREATE INDEX "nanobrain:{table}:by_creation" ON "{table}" (created_at, session_k
 
 CREATE INDEX "nanobrain:{table}:by_user" ON "{table}" (user_key, is_active, created_at, session_key);
 
-CREATE INDEX "nanobrain:{table}:by_activity" ON "{table}" (alive_at) WHERE is_active = 1;
+CREATE INDEX "nanobrain:{table}:by_activity" ON "{table}" (indexed_alive_at) WHERE is_active = 1;
 
 CREATE INDEX "nanobrain:{table}:by_end" ON "{table}" (ended_at) WHERE is_active = 0;
