@@ -17,7 +17,12 @@ from typing import Any
 
 import apsw
 
-from library.infrastructure.data import ConversationHistoryUnit, ConversationMessage
+from library.infrastructure.data import (
+    ConversationHistoryUnit,
+    ConversationMessage,
+    SessionConfig,
+    SessionManager,
+)
 from library.infrastructure.interfaces.database import SQLiteAdapter
 
 STORED = Path(__file__).parent / "stored"
@@ -26,7 +31,7 @@ METADATA: list[dict[str, Any]] = [{}, {"model": "m", "tokens": [1, 2**70], "\u00
 
 
 async def make(path: Path) -> None:
-    """Save exchanges of two tables; some are indexed, some are not, one was deleted."""
+    """Save exchanges of two tables; some are indexed, some are not, one was deleted. And three sessions."""
     async with SQLiteAdapter(path) as adapter:
         for table in ("conversations", "Notes_2"):
             async with ConversationHistoryUnit(adapter, table_name=table) as unit:
@@ -47,7 +52,22 @@ async def make(path: Path) -> None:
                 await adapter.engine.write(store._catch_up, None, "index", in_transaction=False)
                 await unit.save_messages_batch(messages[3:])
                 await unit.delete_message(6)
-                await adapter.check()
+        await make_sessions(adapter)
+
+
+async def make_sessions(adapter: SQLiteAdapter) -> None:
+    """Keep one session that is active, one that was ended, and one that has expired."""
+    now = NOON
+    config = SessionConfig(session_timeout=timedelta(hours=2), cleanup_policy="deactivate")
+    async with SessionManager(config, adapter, clock=lambda: now) as sessions:
+        await sessions.create_session("expired", METADATA[0])
+        now += timedelta(hours=1)
+        ended = await sessions.create_session("ended", METADATA[2])
+        active = await sessions.create_session("active", METADATA[1])
+        await sessions.end_session(ended)
+        now += timedelta(hours=1, microseconds=1001)
+        await sessions.cleanup_expired_sessions()
+        await sessions.touch(active)
 
 
 def quoted(value: object) -> str:

@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING, Any
 import apsw
 import pytest
 
-from library.infrastructure.data import ConversationHistoryUnit, ConversationMessage, ConversationQuery
+from library.infrastructure.data import (
+    ConversationHistoryUnit,
+    ConversationMessage,
+    ConversationQuery,
+    SessionConfig,
+    SessionEndedError,
+    SessionExpiredError,
+    SessionManager,
+)
 from library.infrastructure.interfaces.database import SQLiteAdapter
 from library.infrastructure.interfaces.database.sqlite import migrations
 from library.infrastructure.interfaces.database.sqlite.rows import conversation_key
@@ -29,6 +37,10 @@ WITHOUT_SESSIONS = [each for each in STORED if each.stem.endswith("_1")]
 each_stored = pytest.mark.parametrize("dump", STORED, ids=[each.stem for each in STORED])
 each_without_sessions = pytest.mark.parametrize(
     "dump", WITHOUT_SESSIONS, ids=[each.stem for each in WITHOUT_SESSIONS]
+)
+
+each_with_sessions = pytest.mark.parametrize(
+    "dump", [each for each in STORED if each not in WITHOUT_SESSIONS], ids=lambda each: each.stem
 )
 
 
@@ -86,7 +98,10 @@ def insert_of_old(path: Path, rows: list[tuple[str, str, int | None, str]]) -> N
 def has_split_pages(path: Path) -> set[int]:
     """Tell whether copies of rows may be left in a closed database, in whose tables."""
     connection = apsw.Connection(str(path))
-    (found,) = zip(*connection.execute("SELECT has_split_pages FROM nanobrain_tables"), strict=True)
+    (found,) = zip(
+        *connection.execute("SELECT has_split_pages FROM nanobrain_tables WHERE kind = 'conversations'"),
+        strict=True,
+    )
     connection.close()
     return set(found)
 
@@ -107,8 +122,8 @@ def schema_of(path: Path) -> dict[str, Any]:
 
 
 async def open_tables(path: Path) -> None:
-    """Open both tables, which makes or migrates them."""
-    async with SQLiteAdapter(path) as adapter:
+    """Open all tables, which makes or migrates them."""
+    async with SQLiteAdapter(path) as adapter, SessionManager(database_adapter=adapter):
         for table in TABLES:
             async with ConversationHistoryUnit(adapter, table_name=table):
                 pass
@@ -131,7 +146,9 @@ def test_every_version_is_stored() -> None:
 def test_a_stored_database_is_indexed_in_part(dump: Path, tmp_path: Path) -> None:
     """What a full-text index holds is stored too, and so is that it does not reach the end."""
     connection = apsw.Connection(str(restore(dump, tmp_path)))
-    reach = connection.execute("SELECT name, indexed_id, last_id FROM nanobrain_tables").fetchall()
+    reach = connection.execute(
+        "SELECT name, indexed_id, last_id FROM nanobrain_tables WHERE kind = 'conversations'"
+    ).fetchall()
     connection.close()
 
     assert sorted((table, 3, 6) for table in TABLES) == sorted(reach)
@@ -179,6 +196,28 @@ async def test_opening_again_changes_nothing(dump: Path, tmp_path: Path) -> None
     assert version == connection.pragma("data_version")
     connection.close()
     assert schema == schema_of(path)
+
+
+@each_with_sessions
+async def test_stored_sessions(dump: Path, tmp_path: Path) -> None:
+    """They are what they were, and go on from there."""
+    now = NOON + timedelta(hours=2, microseconds=1001)
+    config = SessionConfig(session_timeout=timedelta(hours=2), cleanup_policy="deactivate")
+    path = restore(dump, tmp_path)
+    async with SQLiteAdapter(path) as adapter, SessionManager(config, adapter, clock=lambda: now) as sessions:
+        found = {each.user_id: each for each in await sessions.list_sessions()}
+        assert [("active", True), ("ended", False), ("expired", False)] == sorted(
+            (each.user_id, each.is_active) for each in found.values()
+        )
+        active = await sessions.get_session(found["active"].session_id)
+        assert METADATA[1] == active.metadata
+        assert (NOON + timedelta(hours=1), now) == (active.created_at, active.last_activity)
+        for user, error in (("ended", SessionEndedError), ("expired", SessionExpiredError)):
+            with pytest.raises(error):
+                await sessions.get_session(found[user].session_id)
+        now += timedelta(hours=2)
+        assert 1 == await sessions.cleanup_expired_sessions()
+        assert [] == await adapter.check()
 
 
 @each_without_sessions

@@ -6,7 +6,6 @@ import asyncio
 import inspect
 import logging
 import re
-import secrets
 from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeVar, overload
@@ -39,7 +38,6 @@ logger = logging.getLogger(__name__)
 
 Default = TypeVar("Default")
 
-_ID_BYTES: Final = 32
 _BATCH: Final = 500
 """Sessions that are cleaned up in one transaction: so few that nobody waits for long meanwhile."""
 _MOST_KEY: Final = (1 << 63) - 1
@@ -133,7 +131,8 @@ class SessionManager(Lifecycle):
             metadata: any JSON object.
 
         Returns:
-            Its id: 256 random bits as 43 letters, digits, `-` and `_`. Whoever knows it has the session.
+            Its id, with 256 random bits in it: letters, digits, `-` and `_`. Whoever knows it has the
+            session. In a database, it begins with the time.
 
         Raises:
             InvalidValueError: one of these cannot be held.
@@ -145,9 +144,9 @@ class SessionManager(Lifecycle):
         user_id = check_user_id(user_id)
         kept, is_flat = ({}, True) if metadata is None else to_json(metadata)
         while True:
-            session_id = secrets.token_urlsafe(_ID_BYTES)
             moment = self._moment()
             now = moment.now
+            session_id = self._store.new_id(now)
             record = SessionRecord(session_id, user_id, now, now, now, kept, is_flat)
             created = await self._store.create(record, self._limits, moment)
             if created is not None:

@@ -7,6 +7,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, NamedTuple
 
 from library.infrastructure.data.errors import SessionLimitError
+from library.infrastructure.data.session_data import new_session_id
 
 if TYPE_CHECKING:
     from datetime import datetime, timedelta
@@ -85,6 +86,10 @@ class SessionStore(ABC):
             NewerSchemaError: a newer version of this library wrote it.
 
         """
+
+    def new_id(self, now: datetime) -> str:  # noqa: ARG002
+        """Make an id for a session that is created now, with 256 random bits in it."""
+        return new_session_id()
 
     def look_up(self, session_id: str) -> SessionRecord | Delay | None:  # noqa: ARG002
         """Do what `find` does, at once, where that takes microseconds; else tell to wait for `find`."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from library.infrastructure.data.errors import StorageError
 from library.infrastructure.data.held_activity import HeldActivity
-from library.infrastructure.data.session_data import session_key
+from library.infrastructure.data.session_data import new_dated_session_id, session_key
 from library.infrastructure.data.session_store import Delay, SessionStore
 from library.infrastructure.data.utc_time import to_microseconds
 from library.infrastructure.data.worker import run_in_worker
@@ -86,6 +86,10 @@ class SQLiteSessionStore(SessionStore):
         return payloads
 
     # -- reading ---------------------------------------------------------------------------------------------
+
+    def new_id(self, now: datetime) -> str:
+        """See `SessionStore`."""
+        return new_dated_session_id(now)
 
     def look_up(self, session_id: str) -> SessionRecord | Delay | None:
         """See `SessionStore`."""

@@ -39,8 +39,11 @@ _REST_S: Final = 2.0
 """How long upkeep rests that could not be done."""
 _IDLE_S: Final = 0.2
 """How long nothing may be asked for before upkeep is done that is not due yet."""
-_CHECKPOINT_PAGES: Final = 1000
-"""From so many pages on, the write-ahead log is copied into the database: SQLite's own default."""
+_CHECKPOINT_PAGES: Final = 4000
+"""From so many pages on, the write-ahead log is copied into the database: as many as one table of the log's
+index holds. Four times SQLite's default: pages that are written again and again are copied once."""
+_RETRY_PAGES: Final = 1000
+"""After so many more it is tried again, when a reader was in the way."""
 _WORRYING_PAGES: Final = 16_384
 
 
@@ -370,7 +373,7 @@ class Writer:
         except apsw.Error as error:
             logger.warning("cannot checkpoint %s, and will try again: %s", self._path, error)
             pages, copied = self._log_pages, 0
-        self._checkpoint_at = _CHECKPOINT_PAGES if copied == pages else self._log_pages + _CHECKPOINT_PAGES
+        self._checkpoint_at = _CHECKPOINT_PAGES if copied == pages else self._log_pages + _RETRY_PAGES
         if copied < pages and pages >= _WORRYING_PAGES and not self._worried:
             self._worried = True
             logger.warning(

@@ -1,6 +1,7 @@
 CREATE TABLE "{table}" (
     -- A digest of the session_id, by which sessions are looked up: how long that takes tells nothing of the id, and one
-    -- whole number is found faster than a text.
+    -- whole number is found faster than a text. Its upper bits are the time of creation, where the id tells it, so that
+    -- sessions that are created together stand together.
     session_key INTEGER PRIMARY KEY,
     session_id TEXT NOT NULL,
     user_id TEXT NOT NULL,
@@ -24,9 +25,9 @@ CREATE TABLE "{table}" (
     metadata TEXT NOT NULL
 ) STRICT;
 
-CREATE INDEX "nanobrain:{table}:by_creation" ON "{table}" (created_at, session_key);
+CREATE INDEX "nanobrain:{table}:by_creation" ON "{table}" (created_at);
 
-CREATE INDEX "nanobrain:{table}:by_user" ON "{table}" (user_key, is_active, created_at, session_key);
+CREATE INDEX "nanobrain:{table}:by_user" ON "{table}" (user_key, is_active, created_at);
 
 CREATE INDEX "nanobrain:{table}:by_activity" ON "{table}" (indexed_alive_at) WHERE is_active = 1;
 
