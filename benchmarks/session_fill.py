@@ -14,7 +14,7 @@ import sqlite3
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from library.infrastructure.data.session_data import session_key
+from library.infrastructure.data.session_data import new_dated_session_id, session_key
 from library.infrastructure.data.session_record import Moment, SessionRecord
 from library.infrastructure.data.session_store import Limits
 from library.infrastructure.interfaces.database import SQLiteAdapter
@@ -50,8 +50,8 @@ def fill_ours(path: str, sessions: int, expired: int, state: dict[str, Any]) -> 
 
 
 async def _fill_ours(path: str, sessions: int, expired: int, state: dict[str, Any]) -> list[str]:
-    names = sorted((secrets.token_urlsafe(32) for _ in range(sessions)), key=session_key)
-    times = times_of(sessions, expired)
+    made = ((new_dated_session_id(times[0]), times) for times in times_of(sessions, expired))
+    ordered = sorted(made, key=lambda each: session_key(each[0]))
     now = datetime.now(UTC)
     moment = Moment(now, now - TIMEOUT)
     alive = []
@@ -64,8 +64,8 @@ async def _fill_ours(path: str, sessions: int, expired: int, state: dict[str, An
 
         for start in range(0, sessions, BATCH):
             batch = []
-            for index, session_id in enumerate(names[start : start + BATCH], start):
-                created_at, active_at = next(times)
+            for index, (session_id, times) in enumerate(ordered[start : start + BATCH], start):
+                created_at, active_at = times
                 user_id = f"user {index % USERS}"
                 record = SessionRecord(session_id, user_id, created_at, active_at, active_at, state, True)
                 batch.append(Creation(record, to_session_row(record), NO_LIMITS, moment))

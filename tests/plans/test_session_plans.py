@@ -160,6 +160,17 @@ def test_a_page_of_a_user(plan_of: Callable[..., Plan]) -> None:
     assert SORTS not in shown
 
 
+@pytest.mark.parametrize(
+    ("name", "bindings"),
+    [("index_activities", ("[1]",)), ("delete_many", ("[1]",)), ("end_many", ("[1]", 0, "expired"))],
+)
+def test_statements_on_many(plan_of: Callable[..., Plan], name: str, bindings: Any) -> None:
+    """Each session is found by its key."""
+    found = [step for step in plan_of(name, bindings) if "sessions" in step]
+
+    assert [f"SEARCH sessions USING {ROWID} (rowid=?)"] == found
+
+
 def test_what_is_removed(plan_of: Callable[..., Plan]) -> None:
     """What was ended longest ago is found in an index that holds nothing else, and deleted by its key."""
     plan = plan_of("remove_ended", (0, 500))
@@ -196,6 +207,9 @@ def test_every_statement_is_looked_at() -> None:
         "find_state",
         "all",
         "index_activity",
+        "index_activities",
+        "delete_many",
+        "end_many",
     }
     assert known == set(STATEMENTS)
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+import orjson
+
 from library.infrastructure.data.session_data import session_key
 from library.infrastructure.data.session_record import LONG_AGO
 from library.infrastructure.data.session_store import refuse_to_evict
@@ -62,7 +64,7 @@ class SessionExits:
         idle = readable(rows)
         expired = [each for each in idle.records if each.alive_at <= moment.cutoff]
         active = [each.key for each in idle.records if each.alive_at > moment.cutoff]
-        connection.executemany(self._sql["index_activity"], [(key,) for key in active])
+        connection.execute(self._sql["index_activities"], (_list(active),))
         self._dismiss(connection, idle.damaged, "expired", moment, keeps=keeps)
         gone = self._dismiss_records(connection, expired, "expired", moment, keeps=keeps)
         return gone, len(rows) == limit
@@ -124,11 +126,11 @@ class SessionExits:
         wanted = count + len(chosen)
         while True:
             rows = fetch_rows(connection, self._sql["longest_idle"], _ALL_TIME, max(wanted, _LEAST_LOOKED_AT))
-            outdated = [(row[-1],) for row in rows[:wanted] if not row[-2]]
+            outdated = [row[-1] for row in rows[:wanted] if not row[-2]]
             if not outdated:
                 return readable([row for row in rows[:wanted] if row[-1] not in chosen][:count])
-            outdated += [(row[-1],) for row in rows[wanted:] if not row[-2]]
-            connection.executemany(self._sql["index_activity"], outdated)
+            outdated += [row[-1] for row in rows[wanted:] if not row[-2]]
+            connection.execute(self._sql["index_activities"], (_list(outdated),))
 
     def _dismiss_records(
         self,
@@ -153,10 +155,9 @@ class SessionExits:
         keeps: bool,
     ) -> None:
         if keeps:
-            now = to_microseconds(moment.now)
-            connection.executemany(self._sql["end"], [(key, now, reason) for key in keys])
+            connection.execute(self._sql["end_many"], (_list(keys), to_microseconds(moment.now), reason))
         else:
-            connection.executemany(self._sql["delete"], [(key,) for key in keys])
+            connection.execute(self._sql["delete_many"], (_list(keys),))
         self.add_active(connection, -len(keys))
 
     def write_held(self, connection: apsw.Connection, *, again: bool = False) -> list[HeldTouch]:
@@ -179,3 +180,7 @@ class SessionExits:
         """Count active sessions on, or back."""
         if count:
             connection.execute(self._sql["add_active"], (count, self._table))
+
+
+def _list(keys: Sequence[int]) -> str:
+    return orjson.dumps(keys).decode()

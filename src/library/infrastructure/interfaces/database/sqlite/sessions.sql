@@ -19,6 +19,10 @@ UPDATE "{table}" SET user_id = ?2, user_key = ?3 WHERE session_key = ?1
 -- end --
 UPDATE "{table}" SET is_active = 0, ended_at = ?2, end_reason = ?3, version = version + 1 WHERE session_key = ?1
 
+-- end_many --
+UPDATE "{table}" SET is_active = 0, ended_at = ?2, end_reason = ?3, version = version + 1
+WHERE session_key IN (SELECT value FROM json_each(?1))
+
 -- flush --
 -- What others have written since is left, and never goes back; nor does what was found to have expired come back.
 UPDATE "{table}"
@@ -36,8 +40,15 @@ SELECT session_id, is_active FROM "{table}" WHERE session_key = ?
 -- delete --
 DELETE FROM "{table}" WHERE session_key = ?
 
+-- delete_many --
+DELETE FROM "{table}" WHERE session_key IN (SELECT value FROM json_each(?))
+
 -- index_activity --
 UPDATE "{table}" SET indexed_alive_at = alive_at WHERE session_key = ?
+
+-- index_activities --
+-- One statement for many, here and below, takes the interpreter's lock once, and not from others again and again.
+UPDATE "{table}" SET indexed_alive_at = alive_at WHERE session_key IN (SELECT value FROM json_each(?))
 
 -- longest_idle --
 -- By what is indexed: those that were active since come too early.
