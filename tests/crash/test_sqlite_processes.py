@@ -140,7 +140,7 @@ async def test_a_database_that_was_never_closed(
 
     assert time.monotonic() - began < 15
     assert finished.returncode == 0, finished.stderr
-    assert f"ResourceWarning: the database sqlite:///{path} was never closed" in finished.stderr
+    assert f"ResourceWarning: the database sqlite:///{path} was never shut down" in finished.stderr
     assert "Traceback" not in finished.stderr
     acknowledged = {int(line) for line in finished.stdout.splitlines()}
     assert len(acknowledged) >= 3

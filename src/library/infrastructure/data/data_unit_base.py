@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import warnings
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
@@ -18,16 +17,14 @@ from library.infrastructure.data.errors import (
     UnitClosedError,
     VersionConflictError,
 )
-from library.infrastructure.data.handoff_mutex import HandoffMutex
 from library.infrastructure.data.isolation import isolate
+from library.infrastructure.data.lifecycle import Lifecycle
 from library.infrastructure.data.option_checks import check_version
 from library.infrastructure.data.phase import Phase
 from library.infrastructure.data.wakeup import Wakeup, wake
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-    from types import TracebackType
-    from typing import Self
 
 logger = logging.getLogger(__name__)
 
@@ -45,7 +42,7 @@ class State(NamedTuple):
         return Entry(value, self.version, datetime.fromtimestamp(self.at, UTC))
 
 
-class DataUnitBase(ABC):
+class DataUnitBase(Lifecycle):
     """A named, versioned cell of state with a lifecycle: what every data unit promises.
 
     Lifecycle: `async with unit:`, or `initialize()` and `shutdown()`; both may be called twice, from any
@@ -81,7 +78,7 @@ class DataUnitBase(ABC):
             InvalidOptionError: `config` is not a `DataUnitConfig`, or is one of another type of unit.
 
         """
-        self._phase = Phase.NEW
+        super().__init__()
         if config is None:
             config = DataUnitConfig(data_type=self.data_type)
         if not isinstance(config, DataUnitConfig):
@@ -91,7 +88,6 @@ class DataUnitBase(ABC):
             message = f"{type(self).__name__} needs data_type={self.data_type!s}, not {config.data_type!s}"
             raise InvalidOptionError(message, option="data_type")
         self.config = config
-        self._mutex = HandoffMutex()
         self._changed = Wakeup()
         self._created_at = datetime.now(UTC)
         self._user_metadata: dict[str, Any] = {}
@@ -100,14 +96,6 @@ class DataUnitBase(ABC):
         self._opening = 0
 
     # -- what a kind of unit brings --------------------------------------------------------------------------
-
-    @abstractmethod
-    async def _open(self) -> None:
-        """Open files and load what they hold; called with the mutex held. Raises with nothing left open."""
-
-    @abstractmethod
-    async def _close(self) -> None:
-        """Flush and close; called with the mutex held, when no other operation can start any more."""
 
     @abstractmethod
     async def _read(self) -> State:
@@ -157,7 +145,7 @@ class DataUnitBase(ABC):
         """Return what is kept in the form in which callers get it."""
         return isolate(kept) if self.config.isolation == "auto" else kept
 
-    def _abandon(self) -> None:  # noqa: B027 - most units have nothing open
+    def _abandon(self) -> None:
         """Close at once what is open, without waiting; for units that were forgotten."""
 
     # -- lifecycle -------------------------------------------------------------------------------------------
@@ -173,9 +161,8 @@ class DataUnitBase(ABC):
         return None
 
     @property
-    def is_open(self) -> bool:
-        """Whether the unit is initialized, and not shut down."""
-        return self._phase is Phase.OPEN
+    def _title(self) -> str:
+        return self.name
 
     async def initialize(self) -> None:
         """Open the unit; does nothing if it is open.
@@ -212,26 +199,6 @@ class DataUnitBase(ABC):
             wake(waiters)
             await self._close()
         logger.debug("closed %s", self.name)
-
-    async def __aenter__(self) -> Self:
-        """Open the unit."""
-        await self.initialize()
-        return self
-
-    async def __aexit__(
-        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        """Shut the unit down."""
-        await self.shutdown()
-
-    def __del__(self) -> None:
-        """Warn of a unit that was never shut down."""
-        if getattr(self, "_phase", None) is Phase.OPEN:
-            self._abandon()
-            message = (
-                f"{self.name} was never shut down: use `async with unit:` or call `await unit.shutdown()`"
-            )
-            warnings.warn(message, ResourceWarning, source=self, stacklevel=2)
 
     def __repr__(self) -> str:
         """Show the type, the name and the phase."""
@@ -377,7 +344,7 @@ class DataUnitBase(ABC):
             waiters = self._changed.take()
         wake(waiters)
 
-    async def _refresh(self) -> None:  # noqa: B027 - most units are this process's own
+    async def _refresh(self) -> None:
         """Learn of changes that other processes made."""
 
     async def _wait(self, waiter: asyncio.Future[None]) -> None:

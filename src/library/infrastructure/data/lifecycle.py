@@ -1,4 +1,4 @@
-"""What is opened and closed by hand: the part of it that adapters and managers share."""
+"""What is opened and closed by hand: the part of it that units, adapters and managers share."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Lifecycle(ABC):
     @property
     @abstractmethod
     def _title(self) -> str:
-        """What errors call it, with its article."""
+        """What errors call it."""
 
     @abstractmethod
     async def _open(self) -> None:
@@ -98,5 +98,5 @@ class Lifecycle(ABC):
         """Warn of what was never shut down."""
         if getattr(self, "_phase", None) is Phase.OPEN:
             self._abandon()
-            message = f"{self._title} was never closed: use `async with`, or call `await shutdown()`"
+            message = f"{self._title} was never shut down: use `async with`, or call `await shutdown()`"
             warnings.warn(message, ResourceWarning, source=self, stacklevel=2)
