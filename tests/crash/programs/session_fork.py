@@ -10,6 +10,7 @@ import json
 import os
 import sys
 import threading
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -110,6 +111,8 @@ def main(path: str, how: str, state: str) -> None:
     else:
         created.append(asyncio.run(open_and_create()))
     reader, writer = os.pipe()
+    # From 3.12 on Python warns of threads at a fork: what becomes of ours is what is tried here.
+    warnings.filterwarnings("ignore", "This process .* is multi-threaded", DeprecationWarning)
     child = os.fork()
     if child == 0:
         os.close(reader)

@@ -10,6 +10,7 @@ import json
 import os
 import sys
 import threading
+import warnings
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -99,6 +100,8 @@ def main(path: str, how: str, state: str) -> None:
         saving.start()
         under_way.wait()
     reader, writer = os.pipe()
+    # From 3.12 on Python warns of threads at a fork: what becomes of ours is what is tried here.
+    warnings.filterwarnings("ignore", "This process .* is multi-threaded", DeprecationWarning)
     child = os.fork()
     if child == 0:
         os.close(reader)

@@ -34,7 +34,9 @@ _PARTS = (
     "writing",
 )
 # Before these are imported, or their assertions would not tell the values.
-pytest.register_assert_rewrite(*(f"{__package__}.session_{part}" for part in _PARTS))
+pytest.register_assert_rewrite(
+    f"{__package__}.conversation_foundation", *(f"{__package__}.session_{part}" for part in _PARTS)
+)
 
 from library.infrastructure.data.conformance.session_cleaning import SessionCleaningContract  # noqa: E402
 from library.infrastructure.data.conformance.session_concurrency import SessionConcurrencyContract  # noqa: E402
