@@ -120,14 +120,13 @@ def plan_of(database: Path) -> Iterator[Callable[..., Plan]]:
         ("change", (1, 0, 0, 2, "{}"), f"{ROWID} (rowid=?)"),
         ("touch", (1, 0, 0), f"{ROWID} (rowid=?)"),
         ("assign", (1, *reversed(USER)), f"{ROWID} (rowid=?)"),
-        ("end", (1, 0, "ended"), f"{ROWID} (rowid=?)"),
+        ("end", (1, 0, 0), f"{ROWID} (rowid=?)"),
         ("flush", FLUSHED, f"{ROWID} (rowid=?)"),
         ("index_activity", (1,), f"{ROWID} (rowid=?)"),
         ("find_state", (1,), f"{ROWID} (rowid=?)"),
         ("delete", (1,), f"{ROWID} (rowid=?)"),
         ("longest_idle", (0, 500), f"INDEX {BY_ACTIVITY} (indexed_alive_at<?)"),
         ("longest_idle", (1 << 62, 1), f"INDEX {BY_ACTIVITY} (indexed_alive_at<?)"),
-        ("active_of_user", USER, f"INDEX {BY_USER} (user_key=? AND is_active=?)"),
         ("page", PAGE, f"INDEX {BY_CREATION} (created_at<?)"),
     ],
 )
@@ -171,6 +170,14 @@ def test_statements_on_many(plan_of: Callable[..., Plan], name: str, bindings: A
     assert [f"SEARCH sessions USING {ROWID} (rowid=?)"] == found
 
 
+def test_what_is_looked_at_for_the_limit_of_a_user(plan_of: Callable[..., Plan]) -> None:
+    """Their sessions are counted in the index; which was idle for longest is asked for at the limit only."""
+    by_user = f"{BY_USER} (user_key=? AND is_active=?)"
+
+    assert [f"SEARCH sessions USING COVERING INDEX {by_user}"] == plan_of("count_of_user", (1,))
+    assert f"SEARCH sessions USING INDEX {by_user}" in plan_of("longest_idle_of_user", (*USER, 1))
+
+
 def test_what_is_removed(plan_of: Callable[..., Plan]) -> None:
     """What was ended longest ago is found in an index that holds nothing else, and deleted by its key."""
     plan = plan_of("remove_ended", (0, 500))
@@ -199,7 +206,8 @@ def test_every_statement_is_looked_at() -> None:
     """A statement that is added gets a test of its plan."""
     known = {"find", "insert", "change", "touch", "assign", "end", "flush", "delete", "longest_idle", "page"}
     known |= {
-        "active_of_user",
+        "count_of_user",
+        "longest_idle_of_user",
         "active_count",
         "add_active",
         "page_of_user",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right, insort
+from bisect import bisect_left, insort
 from itertools import groupby
 from operator import itemgetter
 from typing import TYPE_CHECKING, Final
@@ -23,11 +23,12 @@ _created_at: Final = itemgetter(0)
 class CreationOrder:
     """Places in order, in blocks of up to 1,000: adding and discarding move the rest of one block."""
 
-    __slots__ = ("_blocks",)
+    __slots__ = ("_blocks", "_tied")
 
     def __init__(self) -> None:
         """Begin empty."""
         self._blocks: list[list[Place]] = []
+        self._tied: tuple[datetime, list[tuple[int, str]]] | None = None
 
     def __bool__(self) -> bool:
         """Tell whether there is any."""
@@ -36,6 +37,7 @@ class CreationOrder:
     def add(self, place: Place) -> None:
         """Put a place where it belongs."""
         blocks = self._blocks
+        self._tied = None
         if not blocks:
             blocks.append([place])
             return
@@ -54,6 +56,7 @@ class CreationOrder:
 
     def discard(self, place: Place) -> None:
         """Take a place out that is there."""
+        self._tied = None
         number = self._block_of(place)
         block = self._blocks[number]
         del block[bisect_left(block, place)]
@@ -65,23 +68,39 @@ class CreationOrder:
 
         Those of the same moment are ordered by their `session_key`, which is only made for these.
         """
-        for created_at, places in groupby(self._down_from(position and position[0]), _created_at):
-            ids = [session_id for _, session_id in places]
-            if len(ids) > 1 or (position is not None and created_at == position[0]):
-                keyed = sorted(((session_key(each), each) for each in ids), reverse=True)
-                if position is not None and created_at == position[0]:
-                    keyed = [each for each in keyed if each[0] < position[1]]
-                ids = [each for _, each in keyed]
-            yield from ids
+        below = None
+        if position is not None:
+            below = position[0]
+            tied = self._at(below)
+            yield from [
+                session_id for _, session_id in reversed(tied[: bisect_left(tied, (position[1], ""))])
+            ]
+        for created_at, group in groupby(self._down_from(below), _created_at):
+            places = list(group)
+            if len(places) > 1:
+                yield from [session_id for _, session_id in reversed(self._at(created_at))]
+            else:
+                yield places[0][1]
 
-    def _down_from(self, created_at: datetime | None) -> Iterator[Place]:
-        """Iterate over the places of a moment and of those before it."""
-        for number in range(len(self._blocks) - 1, -1, -1):
-            block = self._blocks[number]
-            if created_at is None or block[-1][0] <= created_at:
+    def _at(self, created_at: datetime) -> list[tuple[int, str]]:
+        """Return the keys and ids of one moment in order; those asked for last are remembered."""
+        if self._tied is None or self._tied[0] != created_at:
+            start, end = (created_at, ""), (created_at, chr(0x10FFFF))
+            found: list[Place] = []
+            for block in self._blocks[self._block_of(start) :] if self._blocks else ():
+                if block[0] > end:
+                    break
+                found += block[bisect_left(block, start) : bisect_left(block, end)]
+            self._tied = created_at, sorted((session_key(each), each) for _, each in found)
+        return self._tied[1]
+
+    def _down_from(self, below: datetime | None) -> Iterator[Place]:
+        """Iterate over the places before a moment, the newest first."""
+        for block in reversed(self._blocks):
+            if below is None or block[-1][0] < below:
                 yield from reversed(block)
-            elif block[0][0] <= created_at:
-                yield from reversed(block[: bisect_right(block, created_at, key=_created_at)])
+            elif block[0][0] < below:
+                yield from reversed(block[: bisect_left(block, below, key=_created_at)])
 
     def _block_of(self, place: Place) -> int:
         """Find the first block that does not end before a place; the last, if all do."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import heapq
 import threading
-from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 from library.infrastructure.data.creation_order import CreationOrder
@@ -19,8 +18,10 @@ if TYPE_CHECKING:
     from library.infrastructure.data.errors import SessionError
     from library.infrastructure.data.session_changes import SessionChanges
     from library.infrastructure.data.session_record import Moment, SessionRecord
-    from library.infrastructure.data.session_store import Changed, CleanedUp, Limits, Listing
+    from library.infrastructure.data.session_store import Changed, CleanedUp, Limits, Listing, Page
 
+_STEP: Final = 2_000
+"""So many sessions are looked at before others have their turn."""
 _SPARE: Final = 10_000
 """So many outdated entries of the queues are kept before they are made anew."""
 
@@ -33,9 +34,10 @@ class MemorySessionStore(SessionStore):
 
     def __init__(self) -> None:
         """Begin with no session."""
-        self._guard = threading.RLock()
+        self._guard = threading.Lock()
         self._records: dict[str, SessionRecord] = {}
         self._active = 0
+        self._active_of_user: dict[str, int] = {}
         self._order = CreationOrder()
         self._of_user: dict[str, CreationOrder] = {}
         # An entry tells since when, and which. Activity leaves it as it is: one that comes first is compared
@@ -46,7 +48,7 @@ class MemorySessionStore(SessionStore):
 
     def reset_after_fork(self) -> None:
         """Make the lock new, which a thread of the parent may have held."""
-        self._guard = threading.RLock()
+        self._guard = threading.Lock()
 
     async def open(self) -> None:
         """Do nothing: there is nothing to open."""
@@ -137,20 +139,36 @@ class MemorySessionStore(SessionStore):
                 self._remove(record)
             return record is not None
 
-    async def page(self, listing: Listing, limit: int) -> list[SessionRecord]:
+    async def page(self, listing: Listing, limit: int) -> Page:
         """See `SessionStore`."""
         with self._guard:
             order = self._order if listing.user_id is None else self._of_user.get(listing.user_id)
+            found: list[SessionRecord] = []
             ids = () if order is None else order.before(listing.after)
-            records = (self._records[session_id] for session_id in ids)
-            return list(islice((each for each in records if _is_listed(each, listing)), limit))
+            for looked_at, session_id in enumerate(ids, 1):
+                record = self._records[session_id]
+                if _is_listed(record, listing):
+                    found.append(record)
+                if len(found) == limit or looked_at == _STEP:
+                    return found, (record.created_at, record.key)
+            return found, None
 
     async def clean_up(self, moment: Moment, limit: int, *, keeps: bool) -> CleanedUp:
         """See `SessionStore`."""
+        expired: list[SessionRecord] = []
         with self._guard:
-            idle = self._longest_idle(limit)
-            expired = [record for record in idle if record.alive_at <= moment.cutoff]
-            return [self._expire(record, moment, keeps=keeps) for record in expired], len(expired) == limit
+            for _ in range(limit):
+                if not self._expiring or self._expiring[0][0] > moment.cutoff:
+                    return expired, False
+                session_id = heapq.heappop(self._expiring)[1]
+                record = self._records.get(session_id)
+                if record is None or record.end is not None:
+                    continue
+                if record.alive_at <= moment.cutoff:
+                    expired.append(self._expire(record, moment, keeps=keeps))
+                else:
+                    heapq.heappush(self._expiring, (record.alive_at, session_id))
+            return expired, True
 
     async def remove_ended(self, before: datetime, limit: int) -> int:
         """See `SessionStore`."""
@@ -186,6 +204,7 @@ class MemorySessionStore(SessionStore):
         of_user.add(place)
         if record.end is None:
             self._active += 1
+            self._active_of_user[record.user_id] = self._active_of_user.get(record.user_id, 0) + 1
         self._queue(record)
 
     def _remove(self, record: SessionRecord) -> None:
@@ -196,16 +215,24 @@ class MemorySessionStore(SessionStore):
         of_user.discard(place)
         if not of_user:
             del self._of_user[record.user_id]
-        self._active -= record.is_active
+        if record.end is None:
+            self._count_inactive(record.user_id)
 
     def _replace(self, former: SessionRecord, record: SessionRecord) -> None:
         """Put a record of the same id and user in the place of the former."""
         self._records[record.session_id] = record
         if record.end is not None:
-            self._active -= former.end is None
+            if former.end is None:
+                self._count_inactive(former.user_id)
             self._queue(record)
         elif record.alive_at < former.alive_at:
             self._queue(record)
+
+    def _count_inactive(self, user_id: str) -> None:
+        self._active -= 1
+        self._active_of_user[user_id] -= 1
+        if not self._active_of_user[user_id]:
+            del self._active_of_user[user_id]
 
     def _queue(self, record: SessionRecord) -> None:
         """Have a session looked at when it may expire, or may be removed."""
@@ -249,7 +276,7 @@ class MemorySessionStore(SessionStore):
     ) -> list[SessionRecord]:
         """See that one more session of a user fits; return what had to go, each with the reason."""
         superfluous: list[SessionRecord] = []
-        if limits.most_of_user is not None:
+        if limits.most_of_user is not None and self._active_of_user.get(user_id, 0) >= limits.most_of_user:
             ids = self._of_user.get(user_id, CreationOrder()).before(None)
             records = (self._records[session_id] for session_id in ids)
             active = sorted((each for each in records if each.is_active), key=lambda each: each.alive_at)

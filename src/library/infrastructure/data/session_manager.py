@@ -30,6 +30,7 @@ from library.infrastructure.data.utc_time import from_microseconds, to_utc
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Mapping
+    from datetime import timedelta
 
     from library.infrastructure.data.session_data import SessionData
     from library.infrastructure.data.session_store import Position
@@ -40,6 +41,8 @@ Default = TypeVar("Default")
 
 _BATCH: Final = 500
 """Sessions that are cleaned up in one transaction: so few that nobody waits for long meanwhile."""
+_ANNOUNCED_BATCH: Final = 20
+"""The same where each is announced: in a crash, `on_expired` is not told of what is deleted already."""
 _MOST_KEY: Final = (1 << 63) - 1
 _CURSOR: Final = re.compile(r"(-?\d{1,18})\.(-?\d{1,19})", re.ASCII)
 
@@ -184,11 +187,14 @@ class SessionManager(Lifecycle):
         if record is Delay.NOT_NOW:
             record = await self._store.find(session_id)
         now = self._now()
-        if record is not None and record.end is None and record.alive_at > now - self._timeout:
-            return record.to_data()
-        error = await self._refusal(session_id, record, Moment(now, now - self._timeout))
+        try:
+            if record is not None and record.end is None and record.alive_at > now - self._timeout:
+                return record.to_data()
+        except OverflowError as error:
+            raise _too_early(now) from error
+        refused = await self._refusal(session_id, record, self._moment())
         if default is _MISSING:
-            raise error
+            raise refused
         return default
 
     async def _refusal(self, session_id: str, record: SessionRecord | None, moment: Moment) -> SessionError:
@@ -234,11 +240,10 @@ class SessionManager(Lifecycle):
         while limit is None or len(found) < limit:
             wanted = _BATCH if limit is None else min(_BATCH, limit - len(found))
             listing = Listing(user_id, active, cutoff, self._limits.keeps, place)
-            page = await self._store.page(listing, wanted)
+            page, place = await self._store.page(listing, wanted)
             found += [record.to_data(is_active=record.is_alive(cutoff)) for record in page]
-            if len(page) < wanted:
+            if place is None:
                 break
-            place = page[-1].created_at, page[-1].key
             await asyncio.sleep(0)  # for a store that never waits would let nobody else run
         return found
 
@@ -343,6 +348,21 @@ class SessionManager(Lifecycle):
             session_id = _plain_id(session_id)
         return await self._store.end(session_id, self._moment())
 
+    async def end_sessions(self, user_id: str) -> int:
+        """End all sessions of a user, as `end_session` does: log out everywhere.
+
+        Returns:
+            How many could be used before.
+
+        """
+        self.check_open()
+        ended = 0
+        while sessions := await self.list_sessions(user_id, active=True, limit=_BATCH):
+            moment = self._moment()
+            ends = [self._store.end(session.session_id, moment) for session in sessions]
+            ended += sum(await asyncio.gather(*ends))
+        return ended
+
     async def delete_session(self, session_id: str) -> bool:
         """Delete a session with all that was kept of it, whether it can be used or not.
 
@@ -368,15 +388,14 @@ class SessionManager(Lifecycle):
         self.check_open()
         cleaned = 0
         may_be_more = True
+        step = _BATCH if self._on_expired is None else _ANNOUNCED_BATCH
         while may_be_more:
-            expired, may_be_more = await self._store.clean_up(
-                self._moment(), _BATCH, keeps=self._limits.keeps
-            )
+            expired, may_be_more = await self._store.clean_up(self._moment(), step, keeps=self._limits.keeps)
             cleaned += len(expired)
             await self._announce(expired)
             await asyncio.sleep(0)  # as above
         if self.config.kept_for is not None:
-            before = self._now() - self.config.kept_for
+            before = self._earlier(self.config.kept_for)
             removed = _BATCH
             while removed == _BATCH:
                 removed = await self._store.remove_ended(before, _BATCH)
@@ -396,6 +415,12 @@ class SessionManager(Lifecycle):
                     await result
             except Exception:
                 logger.exception("on_expired failed for a session of %r", record.user_id)
+            except asyncio.CancelledError:
+                task = asyncio.current_task()
+                if task is None or task.cancelling():
+                    raise
+                # It was not this task that was cancelled, but something that the callback waited for.
+                logger.exception("on_expired was cancelled for a session of %r", record.user_id)
 
     async def flush(self) -> None:
         """Write the activity that is held in memory; that is done in the background, and by `shutdown`."""
@@ -435,6 +460,13 @@ class SessionManager(Lifecycle):
         if keeper is not None:
             keeper.abandon()
 
+    def _earlier(self, by: timedelta) -> datetime:
+        now = self._now()
+        try:
+            return now - by
+        except OverflowError as error:
+            raise _too_early(now) from error
+
     def _now(self) -> datetime:
         now = self._clock()
         return now if type(now) is datetime and now.tzinfo is UTC else to_utc(now, "what clock returned")
@@ -443,7 +475,10 @@ class SessionManager(Lifecycle):
         now = self._clock()
         if type(now) is not datetime or now.tzinfo is not UTC:
             now = to_utc(now, "what clock returned")
-        return Moment(now, now - self._timeout)
+        try:
+            return Moment(now, now - self._timeout)
+        except OverflowError as error:
+            raise _too_early(now) from error
 
     def __repr__(self) -> str:
         """Show the type, the place and the phase."""
@@ -470,6 +505,12 @@ def _check_options(config: Any, database_adapter: Any, store: Any, clock: Any, o
     if on_expired is not None and not callable(on_expired):
         message = f"on_expired must be a function, not {type(on_expired).__name__}"
         raise InvalidOptionError(message, option="on_expired")
+
+
+def _too_early(now: datetime) -> InvalidValueError:
+    return InvalidValueError(
+        f"what clock returned ({now}) is too early: the year 101 is where time begins here"
+    )
 
 
 def _plain_id(session_id: Any) -> str:

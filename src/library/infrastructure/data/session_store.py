@@ -62,6 +62,10 @@ class Listing(NamedTuple):
     """Only those that stand behind this one."""
 
 
+Page = tuple[list["SessionRecord"], Position | None]
+"""Sessions of a list, and where to go on."""
+
+
 class SessionStore(ABC):
     """Keeps sessions in one table of one database, or in memory.
 
@@ -181,8 +185,13 @@ class SessionStore(ABC):
         """Delete a session; returns whether there was one."""
 
     @abstractmethod
-    async def page(self, listing: Listing, limit: int) -> list[SessionRecord]:
-        """List sessions by `created_at` and key, newest first; at most `limit`."""
+    async def page(self, listing: Listing, limit: int) -> Page:
+        """List sessions by `created_at` and key, newest first; at most `limit`.
+
+        Returns:
+            Sessions, and the position behind which there may be more; `None` if there are none.
+
+        """
 
     @abstractmethod
     async def clean_up(self, moment: Moment, limit: int, *, keeps: bool) -> CleanedUp:

@@ -114,6 +114,28 @@ class SessionCleaningContract(SessionFoundation):
 
         assert ids == set(told)
 
+    async def test_one_that_waits_for_what_was_cancelled(
+        self, opened: Open, clock: Clock, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """Stops nothing either, for it was not the clean-up that was cancelled."""
+        told: list[str] = []
+
+        async def wait(session: SessionData) -> None:
+            told.append(session.session_id)
+            waiting = asyncio.get_running_loop().create_future()
+            waiting.cancel()
+            await waiting
+
+        manager = await opened(on_expired=wait)
+        ids = {await manager.create_session("alice") for _ in range(3)}
+        clock.forward(HOUR)
+
+        with caplog.at_level(logging.ERROR):
+            assert 3 == await manager.cleanup_expired_sessions()
+
+        assert ids == set(told)
+        assert 3 == len(caplog.records)
+
     @pytest.mark.parametrize("is_async", [False, True])
     async def test_one_that_raises(
         self, opened: Open, clock: Clock, caplog: pytest.LogCaptureFixture, *, is_async: bool

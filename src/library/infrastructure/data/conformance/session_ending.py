@@ -109,6 +109,38 @@ class SessionEndingContract(SessionFoundation):
 
     # -- retention -------------------------------------------------------------------------------------------
 
+    async def test_logging_out_everywhere(self, opened: Open, clock: Clock) -> None:
+        """All sessions of a user end, however many, and none of another."""
+        manager = await opened()
+        expired = await manager.create_session("alice")
+        clock.forward(HOUR)
+        ids = await asyncio.gather(*(manager.create_session("alice") for _ in range(1203)))
+        await manager.end_session(ids[0])
+        other = await manager.create_session("bob")
+
+        assert 1202 == await manager.end_sessions("alice")
+
+        assert [] == await manager.list_sessions("alice", active=True)
+        assert ENDED is await refusal_of(manager, ids[-1])
+        assert EXPIRED is await refusal_of(manager, expired)
+        assert [other] == ids_of(await manager.list_sessions(active=True))
+        assert 0 == await manager.end_sessions("alice")
+        assert 0 == await manager.end_sessions("nobody")
+
+    async def test_the_last_touch_of_what_was_ended(self, manager: SessionManager, clock: Clock) -> None:
+        """It is kept with the time of its last activity, touches included."""
+        session_id = await manager.create_session("alice")
+        for _ in range(2):
+            clock.forward(TICK)
+            await manager.touch(session_id)
+        touched = clock.now
+        clock.forward(TICK)
+
+        await manager.end_session(session_id)
+
+        (ended,) = await manager.list_sessions(active=False)
+        assert touched == ended.last_activity
+
     @pytest.mark.parametrize("policy", ["delete", "deactivate"])
     @pytest.mark.parametrize("retention", [None, timedelta(0), TICK, HOUR / 2, DAY])
     async def test_what_was_ended_is_kept(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import orjson
 
@@ -84,10 +84,7 @@ class SessionExits:
         superfluous: list[SessionRecord] = []
         damaged: list[int] = []
         if limits.most_of_user is not None:
-            rows = self._active_of_user(connection, user_id, limits.most_of_user)
-            active, damaged = readable(rows)
-            active.sort(key=lambda each: each.alive_at)
-            superfluous = active[: max(0, len(active) + 1 - limits.most_of_user)]
+            superfluous, damaged = self._too_many_of_user(connection, user_id, limits.most_of_user)
             refuse_to_evict(superfluous, limits, moment, user_id)
         if limits.most is not None and is_new:
             (count,) = fetch_known_row(connection, self._sql["active_count"], self._table)
@@ -105,13 +102,15 @@ class SessionExits:
             *self._dismiss_records(connection, evicted, "evicted", moment, keeps=limits.keeps),
         ]
 
-    def _active_of_user(self, connection: apsw.Connection, user_id: str, most: int) -> list[Any]:
-        """Read the active sessions of a user; exactly, if one of them will have to go."""
-        statement, user = self._sql["active_of_user"], (user_key(user_id), user_id)
-        rows = fetch_rows(connection, statement, *user)
-        if len(rows) < most or not self.write_held(connection):
-            return rows
-        return fetch_rows(connection, statement, *user)
+    def _too_many_of_user(self, connection: apsw.Connection, user_id: str, most: int) -> Readable:
+        """Find the sessions of a user that were idle for longest, of which one more would be too many."""
+        key = user_key(user_id)
+        (count,) = fetch_known_row(connection, self._sql["count_of_user"], key)
+        if count < most:
+            return Readable([], [])
+        self.write_held(connection)
+        rows = fetch_rows(connection, self._sql["longest_idle_of_user"], key, user_id, count + 1 - most)
+        return readable(rows)
 
     def _longest_idle(
         self,

@@ -177,7 +177,10 @@ class SessionJobs:
         if former is None:
             return error
         now = order.moment.now
-        until = max(former.alive_at, now + order.hold_for)
+        try:
+            until = max(former.alive_at, now + order.hold_for)
+        except OverflowError:  # at the end of time
+            until = max(former.alive_at, now)
         last_activity = to_microseconds(max(former.last_activity, now))
         connection.execute(self._sql["touch"], (former.key, last_activity, to_microseconds(until)))
         if until > now:
@@ -198,11 +201,13 @@ class SessionJobs:
     def _end_one(self, connection: apsw.Connection, session_id: str, moment: Moment) -> bool:
         record, _ = self._usable(connection, session_id, moment)
         if record is not None:
-            self._end(connection, record, moment)
+            self._end(connection, self._held.exactly(record), moment)
+            self._held.drop(session_id)
         return record is not None
 
     def _end(self, connection: apsw.Connection, record: SessionRecord, moment: Moment) -> None:
-        connection.execute(self._sql["end"], (record.key, to_microseconds(moment.now), "ended"))
+        times = to_microseconds(moment.now), to_microseconds(record.last_activity)
+        connection.execute(self._sql["end"], (record.key, *times))
         self._exits.add_active(connection, -1)
 
     def mark_expired(self, connection: apsw.Connection, orders: Sequence[tuple[str, Moment]]) -> list[None]:

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from library.infrastructure.data.session_changes import SessionChanges
     from library.infrastructure.data.session_record import Moment, SessionRecord
-    from library.infrastructure.data.session_store import Changed, CleanedUp, Limits, Listing
+    from library.infrastructure.data.session_store import Changed, CleanedUp, Limits, Listing, Page
     from library.infrastructure.interfaces.database.sqlite.adapter import SQLiteAdapter
     from library.infrastructure.interfaces.database.sqlite.point_reader import PointReader
 
@@ -123,13 +123,14 @@ class SQLiteSessionStore(SessionStore):
         record = self._remembered[session_id] = to_record(row)
         return record
 
-    async def page(self, listing: Listing, limit: int) -> list[SessionRecord]:
+    async def page(self, listing: Listing, limit: int) -> Page:
         """See `SessionStore`."""
         try:
             await self.flush()
         except StorageError as error:  # reading goes on where writing is impossible
             logger.debug("listing sessions without what is held in memory: %s", error)
-        return await self._adapter.engine.read(self._read_page, listing, limit)
+        records = await self._adapter.engine.read(self._read_page, listing, limit)
+        return records, (records[-1].created_at, records[-1].key) if len(records) == limit else None
 
     def _read_page(self, connection: apsw.Connection, listing: Listing, limit: int) -> list[SessionRecord]:
         created_at, key = _BEHIND_ALL

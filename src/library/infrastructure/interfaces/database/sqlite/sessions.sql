@@ -17,7 +17,9 @@ UPDATE "{table}" SET last_activity = ?2, alive_at = ?3 WHERE session_key = ?1
 UPDATE "{table}" SET user_id = ?2, user_key = ?3 WHERE session_key = ?1
 
 -- end --
-UPDATE "{table}" SET is_active = 0, ended_at = ?2, end_reason = ?3, version = version + 1 WHERE session_key = ?1
+UPDATE "{table}"
+SET is_active = 0, ended_at = ?2, end_reason = 'ended', last_activity = ?3, version = version + 1
+WHERE session_key = ?1
 
 -- end_many --
 UPDATE "{table}" SET is_active = 0, ended_at = ?2, end_reason = ?3, version = version + 1
@@ -55,8 +57,11 @@ UPDATE "{table}" SET indexed_alive_at = alive_at WHERE session_key IN (SELECT va
 SELECT {columns} FROM "{table}"
 WHERE is_active = 1 AND indexed_alive_at <= ? ORDER BY indexed_alive_at LIMIT ?
 
--- active_of_user --
-SELECT {columns} FROM "{table}" WHERE user_key = ? AND user_id = ? AND is_active = 1
+-- count_of_user --
+SELECT count(*) FROM "{table}" WHERE user_key = ? AND is_active = 1
+
+-- longest_idle_of_user --
+SELECT {columns} FROM "{table}" WHERE user_key = ? AND user_id = ? AND is_active = 1 ORDER BY alive_at LIMIT ?
 
 -- remove_ended --
 DELETE FROM "{table}"
