@@ -20,6 +20,7 @@ from library.infrastructure.interfaces.database import SQLiteAdapter
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
+    from datetime import timedelta
 
     from library.infrastructure.data import SessionStore
 
@@ -51,7 +52,9 @@ def ours(manager: SessionManager, state: dict[str, Any] = STATE) -> Contender:
 
 @asynccontextmanager
 async def open_manager(
-    path: str | None = None, store: SessionStore | None = None
+    path: str | None = None,
+    store: SessionStore | None = None,
+    touch_interval: timedelta | None = None,
 ) -> AsyncIterator[SessionManager]:
     """Open our manager on a file, with an fsync for each commit; or in memory. It cleans up when asked to."""
     adapter = None
@@ -59,7 +62,7 @@ async def open_manager(
         store = store or MemorySessionStore()
     else:
         adapter = SQLiteAdapter(path, synchronous="full")
-    config = SessionConfig(cleanup_interval=None)
+    config = SessionConfig(cleanup_interval=None, touch_interval=touch_interval)
     async with SessionManager(config, adapter, store=store) as manager:
         yield manager
 

@@ -108,7 +108,7 @@ def test_it_is_frozen() -> None:
 @pytest.mark.parametrize(
     ("options", "expected"),
     [
-        ({}, timedelta(seconds=1)),
+        ({}, timedelta(minutes=1)),
         ({"session_timeout": timedelta(seconds=10)}, timedelta(seconds=1)),
         ({"session_timeout": timedelta(seconds=1)}, timedelta(seconds=0.1)),
         ({"session_timeout": TICK}, timedelta(0)),

@@ -86,15 +86,25 @@ class HeldActivity:
             return record.alive_since(last_activity, record.alive_at)
         return record.alive_since(last_activity, max(last_activity, touch.floor))
 
-    def begin_writing(self, *, again: bool = False) -> list[HeldTouch]:
+    def is_due(self, now: datetime | None) -> bool:
+        """Tell whether there is anything for `begin_writing(now, again=True)`."""
+        with self._guard:
+            return any(now is None or touch.until <= now for touch in self._touches.values())
+
+    def begin_writing(self, now: datetime | None = None, *, again: bool = False) -> list[HeldTouch]:
         """Return what is held, which takes no more notes from now on.
 
         Args:
+            now: only that of which no more can be noted anyway, since its time is over; `None`: all.
             again: whether what was returned before is returned again: it may not have been written after all.
 
         """
         with self._guard:
-            touches = [touch for touch in self._touches.values() if again or touch.is_open]
+            touches = [
+                touch
+                for touch in self._touches.values()
+                if (again or touch.is_open) and (now is None or touch.until <= now)
+            ]
             for touch in touches:
                 touch.is_open = False
             return touches

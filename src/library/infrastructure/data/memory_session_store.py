@@ -108,8 +108,9 @@ class MemorySessionStore(SessionStore):
             self._records[session_id] = former.alive_since(max(former.last_activity, moment.now), alive_at)
         return False
 
-    async def flush(self) -> None:
+    async def flush(self, now: datetime | None = None) -> bool:  # noqa: ARG002
         """Do nothing: nothing is held back."""
+        return False
 
     async def end(self, session_id: str, moment: Moment) -> bool:
         """See `SessionStore`."""

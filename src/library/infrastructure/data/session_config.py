@@ -8,7 +8,7 @@ from typing import Final, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 _LONGEST: Final = timedelta(days=36_525)
-_DEFAULT_TOUCH_INTERVAL: Final = timedelta(seconds=1)
+_DEFAULT_TOUCH_INTERVAL: Final = timedelta(minutes=1)
 
 
 class SessionConfig(BaseModel):
@@ -42,7 +42,7 @@ class SessionConfig(BaseModel):
     """How long sessions are kept after they were ended or deactivated; `None`: for one `session_timeout` with
     `cleanup_policy="delete"`, for ever with `"deactivate"`."""
     touch_interval: timedelta | None = None
-    """How long activity may be held in memory before it is written; `None`: one second, or a tenth of the
+    """How long activity may be held in memory before it is written; `None`: one minute, or a tenth of the
     `session_timeout` if that is less. A crash loses at most so much of it."""
 
     @field_validator("session_timeout", "cleanup_interval", "retention", "touch_interval")

@@ -6,12 +6,15 @@ import asyncio
 import logging
 import os
 import weakref
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from library.infrastructure.data.session_manager import SessionManager
 
 logger = logging.getLogger(__name__)
+
+_A_LITTLE_LATER: Final = 1.1
+"""So that a session in use has been written again by then, by a touch, and need not be now."""
 
 
 class SessionKeeper:
@@ -52,12 +55,12 @@ class SessionKeeper:
         """Write what is held in memory after a while, and again as long as there is more."""
         while self._must_flush:
             self._must_flush = False
-            await asyncio.sleep(self._held_s)
+            await asyncio.sleep(_A_LITTLE_LATER * self._held_s)
             manager = self._manager()
             if manager is None or not manager.is_open:
                 return
             try:
-                await manager.flush()
+                self._must_flush = await manager.flush_quiet() or self._must_flush
             except Exception as error:  # noqa: BLE001 - whatever it is, it may be gone the next time
                 self._must_flush = True
                 _warn(manager, "writing the activity of sessions", error)

@@ -318,9 +318,9 @@ class SessionManager(Lifecycle):
     async def touch(self, session_id: str) -> None:
         """Take note of activity: the session lives for another `session_timeout`.
 
-        However often that is called, it is written at most twice in `touch_interval`. What happens in between
-        is known at once to all managers of this process. A crash loses at most so much of `last_activity`;
-        the session then lives longer by at most so much, never shorter.
+        However often that is called, it is written once in `touch_interval`, and once after the last. What
+        happens in between is known at once to all managers of this process. A crash loses at most so much of
+        `last_activity`; the session then lives longer by at most so much, never shorter.
 
         Raises:
             SessionNotFoundError, SessionExpiredError, SessionEndedError: as `get_session`.
@@ -426,6 +426,15 @@ class SessionManager(Lifecycle):
         """Write the activity that is held in memory; that is done in the background, and by `shutdown`."""
         self.check_open()
         await self._store.flush()
+
+    async def flush_quiet(self) -> bool:
+        """Write the activity of sessions that were not touched for a `touch_interval`; for the keeper.
+
+        Returns:
+            Whether there are others.
+
+        """
+        return await self._store.flush(self._now())
 
     # -- lifecycle and time ----------------------------------------------------------------------------------
 

@@ -163,8 +163,16 @@ class SessionStore(ABC):
         """
 
     @abstractmethod
-    async def flush(self) -> None:
-        """Write the activity that is held in memory."""
+    async def flush(self, now: datetime | None = None) -> bool:
+        """Write the activity that is held in memory.
+
+        Args:
+            now: only that of sessions which were not touched again when their time was over; `None`: all.
+
+        Returns:
+            Whether any is still held.
+
+        """
 
     @abstractmethod
     async def end(self, session_id: str, moment: Moment) -> bool:

@@ -176,6 +176,7 @@ class SessionWritingContract(SessionFoundation):
         await manager.touch(session_id)
         now = clock.forward(interval - TICK)
         await manager.touch(session_id)
+        clock.forward(TICK)
 
         async with asyncio.timeout(20):
             while (await other.get_session(session_id)).last_activity != now:  # noqa: ASYNC110 - another home

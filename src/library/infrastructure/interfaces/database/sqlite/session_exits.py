@@ -20,6 +20,7 @@ from library.infrastructure.interfaces.database.sqlite.session_rows import (
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import datetime
 
     import apsw
 
@@ -159,9 +160,11 @@ class SessionExits:
             connection.execute(self._sql["delete_many"], (_list(keys),))
         self.add_active(connection, -len(keys))
 
-    def write_held(self, connection: apsw.Connection, *, again: bool = False) -> list[HeldTouch]:
+    def write_held(
+        self, connection: apsw.Connection, now: datetime | None = None, *, again: bool = False
+    ) -> list[HeldTouch]:
         """Write when sessions were really active last; return what was written."""
-        touches = self._held.begin_writing(again=again)
+        touches = self._held.begin_writing(now, again=again)
         rows = [
             {
                 "session_key": session_key(each.session_id),

@@ -188,9 +188,9 @@ class SessionJobs:
             self._held.hold(former, until, now)
         return until > now
 
-    def flush(self, connection: apsw.Connection, orders: Sequence[None]) -> list[list[HeldTouch]]:
+    def flush(self, connection: apsw.Connection, orders: Sequence[datetime | None]) -> list[list[HeldTouch]]:
         """Write what is held in memory; return what that was."""
-        return [self._exits.write_held(connection, again=True) for _ in orders]
+        return [self._exits.write_held(connection, now, again=True) for now in orders]
 
     # -- ending ----------------------------------------------------------------------------------------------
 

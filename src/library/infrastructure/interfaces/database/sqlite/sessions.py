@@ -206,10 +206,11 @@ class SQLiteSessionStore(SessionStore):
         order = Touch(session_id, moment, hold_for)
         return bool(await self._write(self._jobs.touch, order, "touch a session in"))
 
-    async def flush(self) -> None:
+    async def flush(self, now: datetime | None = None) -> bool:
         """See `SessionStore`."""
-        if self._held:
-            self._held.forget(await self._write(self._jobs.flush, None, "write the activity of sessions in"))
+        if self._held.is_due(now):
+            self._held.forget(await self._write(self._jobs.flush, now, "write the activity of sessions in"))
+        return bool(self._held)
 
     async def end(self, session_id: str, moment: Moment) -> bool:
         """See `SessionStore`."""
