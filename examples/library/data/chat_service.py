@@ -136,7 +136,7 @@ class ChatService:
         await self.sessions.update_session(session_id, {"conversation_id": secrets.token_hex(8)})
 
     async def titles(self, session_id: str) -> list[ConversationSummary]:
-        """Return the conversations in which something was said in this session, for a list at the side."""
+        """Return the conversations that the user went on with since logging in, for a list at the side."""
         await self.sessions.touch(session_id)
         return await self.conversations.list_conversations(session_id=session_id)
 

@@ -86,6 +86,11 @@ class HeldActivity:
             return record.alive_since(last_activity, record.alive_at)
         return record.alive_since(last_activity, max(last_activity, touch.floor))
 
+    def has_idle(self, cutoff: datetime) -> bool:
+        """Tell whether a session was last active at `cutoff` or before: what is written may not tell."""
+        with self._guard:
+            return any(touch.last_activity <= cutoff for touch in self._touches.values())
+
     def is_due(self, now: datetime | None) -> bool:
         """Tell whether there is anything for `begin_writing(now, again=True)`."""
         with self._guard:

@@ -5,20 +5,24 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
-import re
 from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeVar, overload
 
 from library.infrastructure.data.errors import (
     InvalidOptionError,
-    InvalidValueError,
     SessionError,
     StorageError,
 )
 from library.infrastructure.data.lifecycle import Lifecycle
 from library.infrastructure.data.option_checks import check_whole_number
 from library.infrastructure.data.phase import Phase
+from library.infrastructure.data.session_arguments import (
+    check_options,
+    plain_id,
+    read_cursor,
+    too_early,
+)
 from library.infrastructure.data.session_changes import read_changes, read_difference, to_json
 from library.infrastructure.data.session_config import SessionConfig
 from library.infrastructure.data.session_data import check_user_id
@@ -26,14 +30,13 @@ from library.infrastructure.data.session_keeper import SessionKeeper
 from library.infrastructure.data.session_record import LONG_AGO, Moment, SessionRecord, refusal
 from library.infrastructure.data.session_store import Delay, Limits, Listing, SessionStore
 from library.infrastructure.data.storage import DatabaseAdapter, StaleVersion, default_adapter
-from library.infrastructure.data.utc_time import from_microseconds, to_utc
+from library.infrastructure.data.utc_time import to_utc
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Mapping
     from datetime import timedelta
 
     from library.infrastructure.data.session_data import SessionData
-    from library.infrastructure.data.session_store import Position
 
 logger = logging.getLogger(__name__)
 
@@ -43,10 +46,6 @@ _BATCH: Final = 500
 """Sessions that are cleaned up in one transaction: so few that nobody waits for long meanwhile."""
 _ANNOUNCED_BATCH: Final = 20
 """The same where each is announced: in a crash, `on_expired` is not told of what is deleted already."""
-_MOST_KEY: Final = (1 << 63) - 1
-_CURSOR: Final = re.compile(r"(-?\d{1,18})\.(-?\d{1,19})", re.ASCII)
-
-
 _OPEN: Final = Phase.OPEN
 _utc_now: Final = partial(datetime.now, UTC)
 
@@ -101,7 +100,7 @@ class SessionManager(Lifecycle):
         """
         super().__init__()
         self.config = SessionConfig() if config is None else config
-        _check_options(self.config, database_adapter, store, clock, on_expired)
+        check_options(self.config, database_adapter, store, clock, on_expired)
         self._adapter = None
         if store is None:
             self._adapter = default_adapter() if database_adapter is None else database_adapter
@@ -182,7 +181,7 @@ class SessionManager(Lifecycle):
         if self._phase is not _OPEN:
             self.check_open()
         if type(session_id) is not str:
-            session_id = _plain_id(session_id)
+            session_id = plain_id(session_id)
         record = self._store.look_up(session_id)
         if record is Delay.NOT_NOW:
             record = await self._store.find(session_id)
@@ -191,7 +190,7 @@ class SessionManager(Lifecycle):
             if record is not None and record.end is None and record.alive_at > now - self._timeout:
                 return record.to_data()
         except OverflowError as error:
-            raise _too_early(now) from error
+            raise too_early(now) from error
         refused = await self._refusal(session_id, record, self._moment())
         if default is _MISSING:
             raise refused
@@ -235,7 +234,7 @@ class SessionManager(Lifecycle):
         if limit is not None:
             check_whole_number("limit", limit, 1, 1 << 62)
         cutoff = self._moment().cutoff
-        place = None if after is None else _read_cursor(after)
+        place = None if after is None else read_cursor(after)
         found: list[SessionData] = []
         while limit is None or len(found) < limit:
             wanted = _BATCH if limit is None else min(_BATCH, limit - len(found))
@@ -279,7 +278,7 @@ class SessionManager(Lifecycle):
         if self._phase is not _OPEN:
             self.check_open()
         if type(session_id) is not str:
-            session_id = _plain_id(session_id)
+            session_id = plain_id(session_id)
         if callable(changes):
             return await self._update_by(session_id, changes)
         read = read_changes(changes)
@@ -328,7 +327,7 @@ class SessionManager(Lifecycle):
         """
         self.check_open()
         if type(session_id) is not str:
-            session_id = _plain_id(session_id)
+            session_id = plain_id(session_id)
         if await self._store.touch(session_id, self._moment(), self._held_for) and self._keeper:
             self._keeper.wake()
 
@@ -345,7 +344,7 @@ class SessionManager(Lifecycle):
         """
         self.check_open()
         if type(session_id) is not str:
-            session_id = _plain_id(session_id)
+            session_id = plain_id(session_id)
         return await self._store.end(session_id, self._moment())
 
     async def end_sessions(self, user_id: str) -> int:
@@ -372,7 +371,7 @@ class SessionManager(Lifecycle):
         """
         self.check_open()
         if type(session_id) is not str:
-            session_id = _plain_id(session_id)
+            session_id = plain_id(session_id)
         return await self._store.delete(session_id)
 
     async def cleanup_expired_sessions(self) -> int:
@@ -395,7 +394,7 @@ class SessionManager(Lifecycle):
             await self._announce(expired)
             await asyncio.sleep(0)  # as above
         if self.config.kept_for is not None:
-            before = self._earlier(self.config.kept_for)
+            before = _earlier(self._now(), self.config.kept_for)
             removed = _BATCH
             while removed == _BATCH:
                 removed = await self._store.remove_ended(before, _BATCH)
@@ -439,9 +438,12 @@ class SessionManager(Lifecycle):
     # -- lifecycle and time ----------------------------------------------------------------------------------
 
     @property
+    def _place(self) -> str:
+        return type(self._store).__name__ if self._adapter is None else self._adapter.url
+
+    @property
     def _title(self) -> str:
-        where = type(self._store).__name__ if self._adapter is None else self._adapter.url
-        return f"the session manager on {where}"
+        return f"the session manager on {self._place}"
 
     async def _open(self) -> None:
         if self._adapter is not None:
@@ -469,74 +471,21 @@ class SessionManager(Lifecycle):
         if keeper is not None:
             keeper.abandon()
 
-    def _earlier(self, by: timedelta) -> datetime:
-        now = self._now()
-        try:
-            return now - by
-        except OverflowError as error:
-            raise _too_early(now) from error
-
     def _now(self) -> datetime:
         now = self._clock()
         return now if type(now) is datetime and now.tzinfo is UTC else to_utc(now, "what clock returned")
 
     def _moment(self) -> Moment:
-        now = self._clock()
-        if type(now) is not datetime or now.tzinfo is not UTC:
-            now = to_utc(now, "what clock returned")
-        try:
-            return Moment(now, now - self._timeout)
-        except OverflowError as error:
-            raise _too_early(now) from error
+        now = self._now()
+        return Moment(now, _earlier(now, self._timeout))
 
     def __repr__(self) -> str:
         """Show the type, the place and the phase."""
-        where = type(self._store).__name__ if self._adapter is None else self._adapter.url
-        return f"<{type(self).__name__} {where!r}, {self._phase.value}>"
+        return f"<{type(self).__name__} {self._place!r}, {self._phase.value}>"
 
 
-def _check_options(config: Any, database_adapter: Any, store: Any, clock: Any, on_expired: Any) -> None:
-    """Refuse arguments of the wrong type, and those that contradict each other."""
-    expected: list[tuple[str, Any, type]] = [
-        ("config", config, SessionConfig),
-        ("database_adapter", database_adapter, DatabaseAdapter),
-        ("store", store, SessionStore),
-    ]
-    for option, value, kind in expected:
-        if value is not None and not isinstance(value, kind):
-            message = f"{option} must be a {kind.__name__}, not {type(value).__name__}"
-            raise InvalidOptionError(message, option=option)
-    if store is not None and database_adapter is not None:
-        message = "store and database_adapter contradict each other: give one of them"
-        raise InvalidOptionError(message, option="store")
-    if not callable(clock):
-        raise InvalidOptionError(f"clock must be a function, not {type(clock).__name__}", option="clock")
-    if on_expired is not None and not callable(on_expired):
-        message = f"on_expired must be a function, not {type(on_expired).__name__}"
-        raise InvalidOptionError(message, option="on_expired")
-
-
-def _too_early(now: datetime) -> InvalidValueError:
-    return InvalidValueError(
-        f"what clock returned ({now}) is too early: the year 101 is where time begins here"
-    )
-
-
-def _plain_id(session_id: Any) -> str:
-    """Refuse what cannot be a session's id; any text may be asked for."""
-    if not isinstance(session_id, str):
-        kind = type(session_id).__name__
-        raise InvalidValueError(f"session_id must be a str, not an object of type {kind}")
-    return str.__str__(session_id)
-
-
-def _read_cursor(cursor: Any) -> Position:
-    """Read the place that `SessionData.cursor` tells."""
-    place = _CURSOR.fullmatch(cursor) if isinstance(cursor, str) else None
+def _earlier(now: datetime, by: timedelta) -> datetime:
     try:
-        if place is not None and -_MOST_KEY - 1 <= int(place[2]) <= _MOST_KEY:
-            return from_microseconds(int(place[1])), int(place[2])
-    except InvalidValueError:
-        pass
-    message = "after must be the cursor of a session of the page before: begin again with the first page"
-    raise InvalidOptionError(message, option="after")
+        return now - by
+    except OverflowError as error:
+        raise too_early(now) from error

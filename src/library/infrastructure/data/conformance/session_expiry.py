@@ -4,12 +4,12 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
 
-from library.infrastructure.data import SessionError, SessionExpiredError
+from library.infrastructure.data import InvalidValueError, SessionError, SessionExpiredError
 from library.infrastructure.data.conformance.session_foundation import (
     ENDED,
     EXPIRED,
@@ -37,6 +37,27 @@ if TYPE_CHECKING:
 
 class SessionExpiryContract(SessionFoundation):
     """Expiry, exact to the microsecond, whatever clocks do."""
+
+    async def test_a_clock_at_the_beginning_of_time(self, opened: Open, clock: Clock) -> None:
+        """It is refused, for nothing can be reckoned with it; sessions are as they were."""
+        manager = await opened(retention=HOUR)
+        session_id = await manager.create_session("alice")
+        now, clock.now = clock.now, datetime(1, 1, 1, tzinfo=UTC)
+
+        for call in (
+            manager.create_session("alice"),
+            manager.get_session(session_id),
+            manager.update_session(session_id, {}),
+            manager.touch(session_id),
+            manager.end_session(session_id),
+            manager.list_sessions(),
+            manager.cleanup_expired_sessions(),
+        ):
+            with pytest.raises(InvalidValueError, match="too early"):
+                await call
+
+        clock.now = now
+        assert [session_id] == ids_of(await manager.list_sessions(active=True))
 
     @pytest.mark.parametrize("use", USES)
     @pytest.mark.parametrize("timeout", [TICK, timedelta(seconds=1), HOUR, timedelta(days=36_525)])

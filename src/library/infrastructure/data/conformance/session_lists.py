@@ -74,6 +74,24 @@ class SessionListsContract(SessionFoundation):
         assert ids == ids_of(await manager.list_sessions(limit=None))
         assert ids == ids_of(await manager.list_sessions("alice", limit=10**12))
 
+    async def test_one_among_thousands(self, manager: SessionManager) -> None:
+        """It is found, however many stand before it that are not wanted."""
+        first = await manager.create_session("alice")
+        await manager.end_session(first)
+        await asyncio.gather(*(manager.create_session("alice") for _ in range(4500)))
+
+        assert [first] == ids_of(await manager.list_sessions(active=False, limit=1))
+        assert [first] == ids_of(await manager.list_sessions("alice", active=False, limit=None))
+
+    async def test_thousands_of_one_moment(self, manager: SessionManager) -> None:
+        """Each is there, once: also where what a store finds sessions by comes twice."""
+        ids = await asyncio.gather(*(manager.create_session("alice") for _ in range(5000)))
+
+        assert 5000 == len(set(ids))
+        assert sorted(ids) == sorted(ids_of(await manager.list_sessions(limit=None)))
+        for session_id in ids[::50]:
+            assert session_id == (await manager.get_session(session_id)).session_id
+
     async def test_more_than_a_step(self, manager: SessionManager, clock: Clock) -> None:
         """Long lists are whole, though read in steps; what was created at one moment has an order, too."""
         await asyncio.gather(*(manager.create_session(USERS[number % 2]) for number in range(1300)))

@@ -68,6 +68,23 @@ class SessionWritingContract(SessionFoundation):
         assert await commits(home) - before <= 40
 
     @needs_of_sessions(SessionAbility.COUNTED)
+    async def test_listing_is_no_commit(self, opened: Open, home: Home, clock: Clock) -> None:
+        """It tells what is held in memory, and leaves it there."""
+        manager = await opened(**HELD)
+        session_id = await manager.create_session("alice")
+        await manager.touch(session_id)
+        clock.forward(MINUTE)
+        await manager.touch(session_id)
+        before = await commits(home)
+
+        (session,) = await manager.list_sessions("alice", active=True)
+
+        assert clock.now == session.last_activity
+        assert before == await commits(home)
+        clock.forward(HOUR)
+        assert [] == await manager.list_sessions("alice", active=True)
+
+    @needs_of_sessions(SessionAbility.COUNTED)
     async def test_nothing_held_is_no_commit(self, opened: Open, home: Home) -> None:
         """Flushing, reading and listing write nothing then."""
         manager = await opened()

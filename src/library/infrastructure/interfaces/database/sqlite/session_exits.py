@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from library.infrastructure.data.session_record import EndReason, Moment, SessionRecord
     from library.infrastructure.data.session_store import Limits
 
-_LONG_AGO: Final = to_microseconds(LONG_AGO)
+LONG_AGO_US: Final = to_microseconds(LONG_AGO)
+"""As it stands in the table."""
 _ALL_TIME: Final = 1 << 62
 _LEAST_LOOKED_AT: Final = 50
 """Of so many sessions, the index is brought up to date at once."""
@@ -171,7 +172,7 @@ class SessionExits:
                 "until": to_microseconds(each.until),
                 "floor": to_microseconds(each.floor),
                 "last_activity": to_microseconds(each.last_activity),
-                "long_ago": _LONG_AGO,
+                "long_ago": LONG_AGO_US,
             }
             for each in touches
         ]

@@ -16,7 +16,7 @@ from library.infrastructure.interfaces.database.sqlite.named_sql import (
     fetch_row,
 )
 from library.infrastructure.interfaces.database.sqlite.rows import insert_rows
-from library.infrastructure.interfaces.database.sqlite.session_exits import SessionExits
+from library.infrastructure.interfaces.database.sqlite.session_exits import LONG_AGO_US, SessionExits
 from library.infrastructure.interfaces.database.sqlite.session_rows import (
     metadata_text,
     session_statements,
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from library.infrastructure.data.session_record import Moment, SessionRecord
     from library.infrastructure.data.session_store import Changed, CleanedUp, Limits
 
-_LONG_AGO: Final = to_microseconds(LONG_AGO)
 _ALL: Final = 1 << 62
 
 
@@ -259,7 +258,7 @@ class SessionJobs:
             if exact.is_alive(moment.cutoff):
                 return record, None
             if record.end is None and record.alive_at > LONG_AGO:
-                mark = (record.key, to_microseconds(exact.last_activity), _LONG_AGO)
+                mark = (record.key, to_microseconds(exact.last_activity), LONG_AGO_US)
                 connection.execute(self._sql["touch"], mark)
                 connection.execute(self._sql["index_activity"], (record.key,))
         return None, refusal(session_id, record, moment)

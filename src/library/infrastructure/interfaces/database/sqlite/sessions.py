@@ -125,10 +125,11 @@ class SQLiteSessionStore(SessionStore):
 
     async def page(self, listing: Listing, limit: int) -> Page:
         """See `SessionStore`."""
-        try:
-            await self.flush()
-        except StorageError as error:  # reading goes on where writing is impossible
-            logger.debug("listing sessions without what is held in memory: %s", error)
+        if self._held.has_idle(listing.cutoff):
+            try:
+                await self.flush()
+            except StorageError as error:  # reading goes on where writing is impossible
+                logger.debug("listing sessions without what is held in memory: %s", error)
         records = await self._adapter.engine.read(self._read_page, listing, limit)
         return records, (records[-1].created_at, records[-1].key) if len(records) == limit else None
 
