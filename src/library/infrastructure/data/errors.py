@@ -23,6 +23,12 @@
     │   ├── SessionExpiredError      the session was idle for too long
     │   ├── SessionEndedError        the session was ended, or had to make room
     │   └── SessionLimitError        as many sessions as are allowed are active
+    ├── TransferError                an export or an import could not be done
+    │   ├── FormatError              a file is not of its format, is damaged, or of a format that is not known
+    │   ├── InvalidRecordError       a record of a file cannot be imported
+    │   ├── TransferLimitError       a file holds more than `ImportLimits` allow
+    │   ├── MissingRecordsError      what was to be exported is not there
+    │   └── MissingExtraError        a library that comes with an extra is not installed
     └── StreamError
         ├── NoMessageError           `get_nowait()` found nothing to read
         ├── StreamClosedError        the stream or the subscription has ended
@@ -188,6 +194,51 @@ class SessionLimitError(SessionError):
 
     limit: int
     """The limit."""
+
+
+class TransferError(DataUnitError):
+    """An export or an import could not be done."""
+
+
+class FormatError(TransferError):
+    """The file is not of the format, or is damaged."""
+
+    path: str
+    """The file."""
+
+
+class InvalidRecordError(TransferError):
+    """A record of the file cannot be imported; nothing was. `on_error="skip"` leaves such records out."""
+
+    path: str
+    """The file."""
+    place: str
+    """Where the record stands in it: "line 3"."""
+    reason: str
+    """What is wrong with it."""
+
+
+class TransferLimitError(TransferError):
+    """The file holds more than `ImportLimits` allow; nothing was imported."""
+
+    path: str
+    """The file."""
+    limit: str
+    """The name of the limit in `ImportLimits`."""
+
+
+class MissingRecordsError(TransferError):
+    """Some of what was to be exported is not there; nothing was written. `missing="skip"` leaves it out."""
+
+    ids: list[str]
+    """The ids that were asked for and are not there."""
+
+
+class MissingExtraError(TransferError):
+    """A library is not installed that comes with an extra of this one."""
+
+    extra: str
+    """The extra, as in `pip install 'nanobrain-data[extra]'`."""
 
 
 class StreamError(DataUnitError):

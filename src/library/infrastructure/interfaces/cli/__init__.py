@@ -1,0 +1,1 @@
+"""The command `nanobrain-data`: thin, it parses, calls the library, and prints."""
