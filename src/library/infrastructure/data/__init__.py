@@ -14,13 +14,18 @@ from library.infrastructure.data.errors import (
     CorruptDataError,
     DataUnitError,
     DuplicateMessageError,
+    DuplicateSessionError,
     ForkedDatabaseError,
+    FormatError,
     HistoryGapError,
     InvalidOptionError,
+    InvalidRecordError,
     InvalidValueError,
     LifecycleError,
     LockTimeoutError,
     MessageNotFoundError,
+    MissingExtraError,
+    MissingRecordsError,
     NewerSchemaError,
     NoMessageError,
     NotInitializedError,
@@ -39,10 +44,16 @@ from library.infrastructure.data.errors import (
     StreamError,
     SubscriberLaggedError,
     SubscriberLimitError,
+    TransferError,
+    TransferLimitError,
     UnitClosedError,
     VersionConflictError,
 )
+from library.infrastructure.data.export_format import ExportFormat
+from library.infrastructure.data.export_manager import ExportManager
 from library.infrastructure.data.file_data_unit import DataUnitFile
+from library.infrastructure.data.import_limits import ImportLimits
+from library.infrastructure.data.import_manager import ImportManager
 from library.infrastructure.data.item_cache import CacheInfo
 from library.infrastructure.data.memory_data_unit import DataUnitMemory
 from library.infrastructure.data.memory_session_store import MemorySessionStore
@@ -60,6 +71,7 @@ from library.infrastructure.data.storage import ConversationStore, DatabaseAdapt
 from library.infrastructure.data.stream_data_unit import DataUnitStream
 from library.infrastructure.data.string_data_unit import DataUnitString, TextPart
 from library.infrastructure.data.subscription import Subscription
+from library.infrastructure.data.transfer_report import ExportReport, ImportReport, TransferProgress
 from library.infrastructure.data.versioned_file import FileVersion
 
 __all__ = [
@@ -82,16 +94,27 @@ __all__ = [
     "DataUnitType",
     "DatabaseAdapter",
     "DuplicateMessageError",
+    "DuplicateSessionError",
     "Entry",
+    "ExportFormat",
+    "ExportManager",
+    "ExportReport",
     "FileVersion",
     "ForkedDatabaseError",
+    "FormatError",
     "HistoryGapError",
+    "ImportLimits",
+    "ImportManager",
+    "ImportReport",
     "InvalidOptionError",
+    "InvalidRecordError",
     "InvalidValueError",
     "LifecycleError",
     "LockTimeoutError",
     "MemorySessionStore",
     "MessageNotFoundError",
+    "MissingExtraError",
+    "MissingRecordsError",
     "NewerSchemaError",
     "NoMessageError",
     "NotInitializedError",
@@ -119,6 +142,9 @@ __all__ = [
     "SubscriberLimitError",
     "Subscription",
     "TextPart",
+    "TransferError",
+    "TransferLimitError",
+    "TransferProgress",
     "UnitClosedError",
     "UnitStats",
     "VersionConflictError",

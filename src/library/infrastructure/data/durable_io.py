@@ -153,6 +153,16 @@ def replace_file(
         durable: whether to wait until the content is on the disk.
 
     """
+    with replacing(path, former, durable=durable) as descriptor:
+        write_all(descriptor, pieces)
+
+
+@contextmanager
+def replacing(path: str, former: os.stat_result | None, *, durable: bool) -> Iterator[int]:
+    """Give a descriptor of a new file that takes the place of `path` when the block ends; see `replace_file`.
+
+    When the block raises, the new file is removed, and the old one stays.
+    """
     folder, name = os.path.split(path)
     temporary = f"{folder}/.{name}.{os.getpid()}-{secrets.token_hex(4)}.tmp"
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
@@ -161,7 +171,7 @@ def replace_file(
         try:
             if former is not None:
                 _keep_rights(descriptor, former)
-            write_all(descriptor, pieces)
+            yield descriptor
             if durable:
                 sync_file(descriptor)
         finally:

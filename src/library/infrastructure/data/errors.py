@@ -22,7 +22,8 @@
     │   ├── SessionNotFoundError     no session has this id
     │   ├── SessionExpiredError      the session was idle for too long
     │   ├── SessionEndedError        the session was ended, or had to make room
-    │   └── SessionLimitError        as many sessions as are allowed are active
+    │   ├── SessionLimitError        as many sessions as are allowed are active
+    │   └── DuplicateSessionError    a session with this id is stored already
     ├── TransferError                an export or an import could not be done
     │   ├── FormatError              a file is not of its format, is damaged, or of a format that is not known
     │   ├── InvalidRecordError       a record of a file cannot be imported
@@ -194,6 +195,13 @@ class SessionLimitError(SessionError):
 
     limit: int
     """The limit."""
+
+
+class DuplicateSessionError(SessionError):
+    """A session with this id is stored already: import with merge_strategy="replace" or "skip_duplicates"."""
+
+    session_id: str
+    """The id."""
 
 
 class TransferError(DataUnitError):

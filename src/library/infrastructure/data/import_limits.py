@@ -9,7 +9,7 @@ from library.infrastructure.data.option_checks import check_whole_number
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImportLimits:
-    """How much a file may ask for; beyond, an import ends with a `TransferLimitError`, and nothing is imported.
+    """How much a file may ask for; beyond, an import ends with a `TransferLimitError`, and stores nothing.
 
     Raises:
         InvalidOptionError: a limit is no whole number from 1 up.

@@ -7,15 +7,21 @@ import threading
 from typing import TYPE_CHECKING, Final
 
 from library.infrastructure.data.creation_order import CreationOrder
+from library.infrastructure.data.errors import DuplicateSessionError
 from library.infrastructure.data.fork_safety import reset_after_fork
+from library.infrastructure.data.record_transfer import Loaded
 from library.infrastructure.data.session_record import LONG_AGO, refusal
+from library.infrastructure.data.session_rows import to_session_record, to_session_row
 from library.infrastructure.data.session_store import SessionStore, refuse_to_evict
 from library.infrastructure.data.storage import StaleVersion
+from library.infrastructure.data.worker import run_in_worker
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime, timedelta
 
     from library.infrastructure.data.errors import SessionError
+    from library.infrastructure.data.record_transfer import MergeStrategy, RowSource, RowTarget
     from library.infrastructure.data.session_changes import SessionChanges
     from library.infrastructure.data.session_record import Moment, SessionRecord
     from library.infrastructure.data.session_store import Changed, CleanedUp, Limits, Listing, Page
@@ -183,6 +189,36 @@ class MemorySessionStore(SessionStore):
                     removed += 1
         return removed
 
+    async def export(self, session_ids: Sequence[str] | None, target: RowTarget) -> None:
+        """See `SessionStore`."""
+        with self._guard:
+            records = sorted(self._records.values(), key=lambda each: (each.created_at, each.key))
+        if session_ids is not None:
+            wanted = set(session_ids)
+            records = [each for each in records if each.session_id in wanted]
+        known = {each.session_id for each in records}
+        missing = [each for each in dict.fromkeys(session_ids or ()) if each not in known]
+        await run_in_worker(_give, records, missing, target)
+
+    async def load(self, source: RowSource, merge: MergeStrategy) -> Loaded:
+        """See `SessionStore`."""
+        records, twice = await run_in_worker(_take, source, merge)
+        with self._guard:
+            present = [each for each in records if each.session_id in self._records]
+            if present and merge == "append":
+                raise DuplicateSessionError(session_id=present[0].session_id)
+            if merge == "skip_duplicates":
+                records = [each for each in records if each.session_id not in self._records]
+            else:
+                for each in present:
+                    self._remove(self._records[each.session_id])
+            for each in records:
+                self._add(each)
+        surplus = len(present) + twice
+        source.note(len(records))
+        is_replacing = merge == "replace"
+        return Loaded(len(records), 0 if is_replacing else surplus, surplus if is_replacing else 0, 0)
+
     # -- with the guard held ---------------------------------------------------------------------------------
 
     def _refusal(self, session_id: str, record: SessionRecord | None, moment: Moment) -> SessionError:
@@ -310,3 +346,21 @@ def _is_listed(record: SessionRecord, listing: Listing) -> bool:
     if record.is_active and not is_alive and not listing.shows_expired:
         return False
     return listing.is_active is None or listing.is_active is is_alive
+
+
+def _give(records: Sequence[SessionRecord], missing: Sequence[str], target: RowTarget) -> None:
+    target.begin(len(records), missing)
+    for start in range(0, len(records), _STEP):
+        target.take([to_session_row(each) for each in records[start : start + _STEP]])
+
+
+def _take(source: RowSource, merge: MergeStrategy) -> tuple[list[SessionRecord], int]:
+    """Read all rows; of sessions that come twice, which are counted, the last or the first is taken."""
+    found: dict[str, SessionRecord] = {}
+    count = 0
+    while rows := source.read():
+        count += len(rows)
+        for row in rows:
+            if merge == "replace" or row[0] not in found:
+                found[row[0]] = to_session_record(row)
+    return list(found.values()), count - len(found)

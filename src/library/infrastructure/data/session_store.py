@@ -10,8 +10,10 @@ from library.infrastructure.data.errors import SessionLimitError
 from library.infrastructure.data.session_data import new_session_id
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime, timedelta
 
+    from library.infrastructure.data.record_transfer import Loaded, MergeStrategy, RowSource, RowTarget
     from library.infrastructure.data.session_changes import SessionChanges
     from library.infrastructure.data.session_record import Moment, SessionRecord
 
@@ -220,6 +222,32 @@ class SessionStore(ABC):
     @abstractmethod
     async def remove_ended(self, before: datetime, limit: int) -> int:
         """Delete up to `limit` sessions that were ended, or made inactive, then or before; tell how many."""
+
+    @abstractmethod
+    async def export(self, session_ids: Sequence[str] | None, target: RowTarget) -> None:
+        """Give sessions, as rows of `SESSIONS`, as of one moment, to a target, the oldest first.
+
+        Args:
+            session_ids: which ones; `None`: all.
+            target: who takes them. It is told which `session_ids` do not exist.
+
+        """
+
+    @abstractmethod
+    async def load(self, source: RowSource, merge: MergeStrategy) -> Loaded:
+        """Store the rows of `SESSIONS` that a source gives: all, or none; see `ConversationStore.load`.
+
+        Limits do not count for them: what is more is evicted when the next session is created.
+
+        Args:
+            source: who gives them.
+            merge: what happens to a session that is there already, or comes twice. `"append"`: nothing is
+                stored. `"replace"`: it is replaced. `"skip_duplicates"`: it stays as it is.
+
+        Raises:
+            DuplicateSessionError: a session is there already, or comes twice, and `merge` is `"append"`.
+
+        """
 
 
 def refuse_to_evict(

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     )
     from library.infrastructure.data.conversation_query import ConversationQuery
     from library.infrastructure.data.performance_metrics import PerformanceMetrics
+    from library.infrastructure.data.record_transfer import Loaded, MergeStrategy, RowSource, RowTarget
     from library.infrastructure.data.session_store import SessionStore
 
 URL_VARIABLE: Final = "NANOBRAIN_DATABASE_URL"
@@ -365,6 +366,53 @@ class ConversationStore(ABC):
     @abstractmethod
     async def latest(self) -> tuple[ConversationMessage | None, int, int]:
         """Return the exchange with the greatest id, with the `state` of the same moment."""
+
+    # -- many at once ----------------------------------------------------------------------------------------
+
+    @abstractmethod
+    async def export(
+        self, query: ConversationQuery, target: RowTarget, *, whole_conversations: bool = False
+    ) -> None:
+        """Give the exchanges that a query asks for, as rows of `EXCHANGES`, as of one moment, to a target.
+
+        Others save meanwhile; nothing of that is given. In bounded memory.
+
+        Args:
+            query: which ones, and in which order; a query that asks for no order but the usual, and no limit,
+                gets them in the order of `message_id`.
+            target: who takes them. It is told which `conversation_ids` of the query do not exist.
+            whole_conversations: give the exchanges of a conversation one after the other, in their order.
+
+        """
+
+    @abstractmethod
+    async def load(self, source: RowSource, merge: MergeStrategy) -> Loaded:
+        """Store the rows of `EXCHANGES` that a source gives: all of them, or none.
+
+        Nothing is stored before the source has come to its end, so that what it raises leaves everything as
+        it was; so does a crash or a cancellation until then. From then on the import completes, if need be
+        when the database is opened again. Others save meanwhile, and wait for less than a second. In bounded
+        memory.
+
+        Ids: if the rows bring ids of a store, and none of them is taken, they keep them. Else all are moved
+        up by the same number, behind all that were ever given. Rows without get the next ones. A `parent_id`
+        follows its exchange. One that is not among the rows is looked for in the conversation; one that is
+        not there either, or that would lead in a circle, is left out, and kept as
+        `metadata["source"]["parent_id"]`.
+
+        Args:
+            source: who gives them.
+            merge: `"append"`: store them beside what is there. `"replace"`: erase first what is stored of the
+                conversations that occur. `"skip_duplicates"`: leave out what is stored already, or came
+                earlier, with the same conversation, time and texts.
+
+        Returns:
+            What became of them.
+
+        Raises:
+            InvalidValueError: ids would grow beyond what an id can be.
+
+        """
 
 
 _adapters: weakref.WeakValueDictionary[str, DatabaseAdapter] = weakref.WeakValueDictionary()

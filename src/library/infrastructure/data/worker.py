@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import os
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from library.infrastructure.data.fork_safety import reset_after_fork
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -50,7 +51,26 @@ async def run_in_worker(job: Callable[P, T], *args: P.args, **kwargs: P.kwargs) 
         What `job` returned. A cancelled caller gets its `CancelledError` once the job has ended.
 
     """
-    running = asyncio.wrap_future(submit(job, *args, **kwargs))
+    return await _to_the_end(asyncio.wrap_future(submit(job, *args, **kwargs)))
+
+
+async def run_in_thread(job: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Run `job` as `run_in_worker` does, in a thread of its own: for jobs so long that others cannot wait."""
+    with _thread() as thread:
+        return await _to_the_end(asyncio.wrap_future(thread.submit(job, *args, **kwargs)))
+
+
+@contextmanager
+def _thread() -> Iterator[ThreadPoolExecutor]:
+    thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="nanobrain-data-long")
+    try:
+        yield thread
+    finally:
+        thread.shutdown(wait=False)  # it has nothing left to do
+
+
+async def _to_the_end(running: asyncio.Future[T]) -> T:
+    """Wait for a job's end, also when cancelled."""
     cancelled: asyncio.CancelledError | None = None
     while not running.done():
         try:

@@ -28,6 +28,7 @@ _PARTS = (
     "saving",
     "search",
     "threads",
+    "transfer",
     "unit",
 )
 # Before these are imported, or their assertions would not tell the values.
@@ -55,6 +56,9 @@ from library.infrastructure.data.conformance.conversation_reading import Reading
 from library.infrastructure.data.conformance.conversation_saving import SavingContract  # noqa: E402
 from library.infrastructure.data.conformance.conversation_search import SearchContract  # noqa: E402
 from library.infrastructure.data.conformance.conversation_threads import ThreadContract  # noqa: E402
+from library.infrastructure.data.conformance.conversation_transfer import (  # noqa: E402
+    ConversationTransferContract,
+)
 from library.infrastructure.data.conformance.conversation_unit import ConversationUnitContract  # noqa: E402
 
 __all__ = ["ConversationContract", "DatabaseAbility", "DatabaseKind"]
@@ -76,5 +80,6 @@ class ConversationContract(
     ConversationUnitContract,
     ConversationLifecycleContract,
     ConversationConcurrencyContract,
+    ConversationTransferContract,
 ):
     """Inherit from this, name the class `Test...`, and set `kinds`: each test runs for each of them."""

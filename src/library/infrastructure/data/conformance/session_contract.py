@@ -30,6 +30,7 @@ _PARTS = (
     "reading",
     "sequences",
     "touching",
+    "transfer",
     "updating",
     "writing",
 )
@@ -58,6 +59,7 @@ from library.infrastructure.data.conformance.session_lists import SessionListsCo
 from library.infrastructure.data.conformance.session_reading import SessionReadingContract  # noqa: E402
 from library.infrastructure.data.conformance.session_sequences import SessionSequencesContract  # noqa: E402
 from library.infrastructure.data.conformance.session_touching import SessionTouchingContract  # noqa: E402
+from library.infrastructure.data.conformance.session_transfer import SessionTransferContract  # noqa: E402
 from library.infrastructure.data.conformance.session_updating import SessionUpdatingContract  # noqa: E402
 from library.infrastructure.data.conformance.session_writing import SessionWritingContract  # noqa: E402
 
@@ -82,5 +84,6 @@ class SessionContract(
     SessionLifecycleContract,
     SessionConcurrencyContract,
     SessionSequencesContract,
+    SessionTransferContract,
 ):
     """Inherit from this, name the class `Test...`, and set `kinds`: each test runs for each of them."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from datetime import date, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import apsw
@@ -21,7 +22,10 @@ from library.infrastructure.interfaces.database.sqlite.changes import Changes, S
 from library.infrastructure.interfaces.database.sqlite.connection import set_patience
 from library.infrastructure.interfaces.database.sqlite.counters import Counters, statements
 from library.infrastructure.interfaces.database.sqlite.erasing import Erasing
+from library.infrastructure.interfaces.database.sqlite.exporting import export, read_exchanges
 from library.infrastructure.interfaces.database.sqlite.indexing import SearchIndex
+from library.infrastructure.interfaces.database.sqlite.loader import Loader
+from library.infrastructure.interfaces.database.sqlite.loading import ExchangeLoading
 from library.infrastructure.interfaces.database.sqlite.migrations import is_current, migrate
 from library.infrastructure.interfaces.database.sqlite.named_sql import (
     fetch_known_row,
@@ -44,6 +48,7 @@ if TYPE_CHECKING:
 
     from library.infrastructure.data.conversation_message import SearchResult
     from library.infrastructure.data.conversation_query import ConversationQuery
+    from library.infrastructure.data.record_transfer import Loaded, MergeStrategy, RowSource, RowTarget
     from library.infrastructure.interfaces.database.sqlite.adapter import SQLiteAdapter
     from library.infrastructure.interfaces.database.sqlite.rows import Row
 
@@ -77,6 +82,7 @@ class SQLiteConversationStore(ConversationStore):
         counters = Counters(table, self._index)
         self._changes = Changes(table, self._index, counters)
         self._erasing = Erasing(table, self._index, counters, adapter.busy_timeout_s)
+        self._loader = Loader(ExchangeLoading(table, self._index, counters, self._erasing), table)
 
     async def open(self) -> None:
         """See `ConversationStore`."""
@@ -92,6 +98,7 @@ class SQLiteConversationStore(ConversationStore):
                 await engine.write(self._open_index, None, "open")
             if engine.has_found_log or await engine.read(self._index.must_merge):
                 self._erasing.want()
+            await self._loader.recover(engine)
             await engine.write(_wake, None, "open", in_transaction=False)
         self._opened = engine
 
@@ -155,9 +162,12 @@ class SQLiteConversationStore(ConversationStore):
             part = int(await self._write(run, payload, "erase exchanges in"))
             erased += part
         if erased:
-            while await self._write(self._erasing.finish, None, "erase exchanges in", in_transaction=False):
-                pass
+            await self._finish_erasing()
         return erased
+
+    async def _finish_erasing(self) -> None:
+        while await self._write(self._erasing.finish, None, "erase exchanges in", in_transaction=False):
+            pass
 
     async def fork(self, conversation_id: str, at: int, new_id: str) -> int:
         """See `ConversationStore`."""
@@ -325,6 +335,30 @@ class SQLiteConversationStore(ConversationStore):
 
     async def _select(self, name: str, *bindings: Any) -> list[tuple[Any, ...]]:
         return await self._adapter.engine.read(fetch_rows, self._sql[name], *bindings)
+
+    # -- many at once ----------------------------------------------------------------------------------------
+
+    async def export(
+        self, query: ConversationQuery, target: RowTarget, *, whole_conversations: bool = False
+    ) -> None:
+        """See `ConversationStore`."""
+        if query.filters.texts:
+            await self._shorten_backlog()
+        read = partial(
+            read_exchanges,
+            table=self._table,
+            filters=query.filters,
+            target=target,
+            together=whole_conversations,
+        )
+        await export(self._adapter.engine, read)
+
+    async def load(self, source: RowSource, merge: MergeStrategy) -> Loaded:
+        """See `ConversationStore`."""
+        loaded = await self._loader.load(self._adapter.engine, source, merge)
+        if loaded.replaced:
+            await self._finish_erasing()
+        return loaded
 
     # -- the full-text index ---------------------------------------------------------------------------------
 

@@ -111,6 +111,9 @@ SELECT {columns} FROM path JOIN "{table}" USING (id) ORDER BY path.depth DESC
 SELECT 1 FROM "{table}"
 WHERE conversation_key = ? AND conversation_id = ? AND parent_id IS NOT NULL LIMIT 1
 
+-- count --
+SELECT count(*) FROM "{table}"
+
 -- any_of_conversation --
 SELECT 1 FROM "{table}" WHERE conversation_key = ? AND conversation_id = ? LIMIT 1
 

@@ -75,7 +75,7 @@ class Erasing:
             for each in dict.fromkeys(message_ids)
             for row in fetch_rows(connection, self._sql["texts_of_one"], each)
         ]
-        self._erase_rows(connection, rows, len(rows))
+        self.erase_rows(connection, rows, len(rows))
         left = {row[0] for row in rows}
         erased = []
         for each in message_ids:
@@ -124,12 +124,10 @@ class Erasing:
     ) -> int:
         """Erase what a statement selects."""
         rows = fetch_rows(connection, self._sql[select], *bindings)
-        self._erase_rows(connection, rows, expected)
+        self.erase_rows(connection, rows, expected)
         return len(rows)
 
-    def _erase_rows(
-        self, connection: apsw.Connection, rows: Sequence[tuple[Any, ...]], expected: int
-    ) -> None:
+    def erase_rows(self, connection: apsw.Connection, rows: Sequence[tuple[Any, ...]], expected: int) -> None:
         """Erase exchanges, and give the children that remain the nearest parent that does."""
         if not rows:
             return

@@ -84,12 +84,12 @@ class Pages:
             self._position = value[self._filters.order_field], last[0]
         return to_messages(page)
 
-    def statement(self) -> str:
-        """Write the statement of the next page."""
+    def statement(self, order: str | None = None) -> str:
+        """Write the statement of the next page; `order`: another one than the query's, in SQL."""
         filters = self._filters
         column = _ORDER_COLUMNS[filters.order_field]
         direction = " DESC" if filters.descending else ""
-        order = f"{column}{direction}" + ("" if column == "id" else f", id{direction}")
+        order = order or f"{column}{direction}" + ("" if column == "id" else f", id{direction}")
         conditions = list(self._conditions or ())
         if self._position is not None:
             compare = "<" if filters.descending else ">"
@@ -100,6 +100,16 @@ class Pages:
             )
         statement = _SQL["select"].replace("{columns}", COLUMNS).replace("{order}", order)
         return for_table(statement.replace("{conditions}", " AND ".join(conditions) or "TRUE"), self._table)
+
+    def open(self, connection: apsw.Connection, order: str | None) -> Any:
+        """Return a cursor over all that is left, within a transaction of the caller's; `None`: nothing is."""
+        self._conditions = self._plan(connection)
+        if self.ended:
+            return None
+        bindings = {**self._bindings, **self._place(), "page_rows": -1 if self._left is None else self._left}
+        if self._filters.texts:
+            bindings["indexed_id"] = fetch_known_row(connection, _SQL["reach"], self._table)[0]
+        return connection.execute(self.statement(order), bindings)
 
     def _left_for(self, rows: int) -> int:
         return rows if self._left is None else min(rows, self._left)

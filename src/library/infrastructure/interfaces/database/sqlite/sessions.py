@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from library.infrastructure.data.errors import StorageError
@@ -11,8 +12,11 @@ from library.infrastructure.data.session_data import new_dated_session_id, sessi
 from library.infrastructure.data.session_store import Delay, SessionStore
 from library.infrastructure.data.utc_time import to_microseconds
 from library.infrastructure.data.worker import run_in_worker
+from library.infrastructure.interfaces.database.sqlite.exporting import export, read_sessions
+from library.infrastructure.interfaces.database.sqlite.loader import Loader
 from library.infrastructure.interfaces.database.sqlite.migrations import is_current, migrate
 from library.infrastructure.interfaces.database.sqlite.named_sql import fetch_known_row
+from library.infrastructure.interfaces.database.sqlite.session_exits import SessionExits
 from library.infrastructure.interfaces.database.sqlite.session_jobs import (
     CleanUp,
     Creation,
@@ -20,6 +24,7 @@ from library.infrastructure.interfaces.database.sqlite.session_jobs import (
     Touch,
     Update,
 )
+from library.infrastructure.interfaces.database.sqlite.session_loading import SessionLoading
 from library.infrastructure.interfaces.database.sqlite.session_rows import (
     session_statements,
     to_record,
@@ -33,6 +38,7 @@ if TYPE_CHECKING:
 
     import apsw
 
+    from library.infrastructure.data.record_transfer import Loaded, MergeStrategy, RowSource, RowTarget
     from library.infrastructure.data.session_changes import SessionChanges
     from library.infrastructure.data.session_record import Moment, SessionRecord
     from library.infrastructure.data.session_store import Changed, CleanedUp, Limits, Listing, Page
@@ -63,6 +69,7 @@ class SQLiteSessionStore(SessionStore):
         self._sql = session_statements(table)
         self._held = HeldActivity()
         self._jobs = SessionJobs(table, self._held)
+        self._loader = Loader(SessionLoading(table, SessionExits(table, self._held)), table)
         self._opened: object = None
         self._reader: PointReader | None = None
         self._remembered: dict[str, SessionRecord] = {}
@@ -77,6 +84,8 @@ class SQLiteSessionStore(SessionStore):
             await engine.write(self._migrate, None, f"make the table {self._table} in")
         if engine.point_reader is not None:
             await run_in_worker(engine.point_reader.open)
+        if engine.writer is not None:
+            await self._loader.recover(engine)
         self._remembered_at = -1
         self._reader = engine.point_reader
         self._opened = engine
@@ -126,12 +135,15 @@ class SQLiteSessionStore(SessionStore):
     async def page(self, listing: Listing, limit: int) -> Page:
         """See `SessionStore`."""
         if self._held.has_idle(listing.cutoff):
-            try:
-                await self.flush()
-            except StorageError as error:  # reading goes on where writing is impossible
-                logger.debug("listing sessions without what is held in memory: %s", error)
+            await self._flush_if_possible()
         records = await self._adapter.engine.read(self._read_page, listing, limit)
         return records, (records[-1].created_at, records[-1].key) if len(records) == limit else None
+
+    async def _flush_if_possible(self) -> None:
+        try:
+            await self.flush()
+        except StorageError as error:  # reading goes on where writing is impossible
+            logger.debug("reading sessions without what is held in memory: %s", error)
 
     def _read_page(self, connection: apsw.Connection, listing: Listing, limit: int) -> list[SessionRecord]:
         created_at, key = _BEHIND_ALL
@@ -234,6 +246,19 @@ class SQLiteSessionStore(SessionStore):
     async def remove_ended(self, before: datetime, limit: int) -> int:
         """See `SessionStore`."""
         return int(await self._write(self._jobs.remove_ended, (before, limit), "remove sessions from"))
+
+    # -- many at once ----------------------------------------------------------------------------------------
+
+    async def export(self, session_ids: Sequence[str] | None, target: RowTarget) -> None:
+        """See `SessionStore`."""
+        await self._flush_if_possible()
+        read = partial(read_sessions, table=self._table, session_ids=session_ids, target=target)
+        await export(self._adapter.engine, read)
+
+    async def load(self, source: RowSource, merge: MergeStrategy) -> Loaded:
+        """See `SessionStore`."""
+        await self.flush()
+        return await self._loader.load(self._adapter.engine, source, merge)
 
     async def _write(self, run: Any, payload: Any, attempted: str) -> Any:
         return await self._adapter.engine.write(run, payload, attempted)

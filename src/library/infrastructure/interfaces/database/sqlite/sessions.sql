@@ -96,3 +96,14 @@ WHERE user_key = :user_key AND user_id = :user_id AND is_active = 0 AND :wants_i
     AND (created_at, session_key) < (:created_at, :session_key)
 ORDER BY created_at DESC, session_key DESC
 LIMIT :limit
+
+-- count --
+SELECT count(*) FROM "{table}"
+
+-- export --
+SELECT session_id, user_id, created_at, last_activity, is_active, ended_at, end_reason, metadata
+FROM "{table}" ORDER BY created_at, session_id
+
+-- export_one --
+SELECT session_id, user_id, created_at, last_activity, is_active, ended_at, end_reason, metadata
+FROM "{table}" WHERE session_key = ? AND session_id = ?

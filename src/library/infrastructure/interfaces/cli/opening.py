@@ -1,0 +1,125 @@
+"""From the settings to an open database: which one it is, and that nothing is made by looking at it."""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Final, Literal
+from urllib.parse import quote
+
+import click
+
+from library.infrastructure.data import ConversationHistoryUnit, SessionConfig, SessionManager
+from library.infrastructure.data.storage import DEFAULT_URL, URL_VARIABLE
+from library.infrastructure.interfaces.cli import inventory
+from library.infrastructure.interfaces.cli.exit_codes import NotFound
+from library.infrastructure.interfaces.database import open_adapter
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from datetime import timedelta
+    from pathlib import Path
+
+    from library.infrastructure.data import DatabaseAdapter
+    from library.infrastructure.interfaces.cli.job import Job
+    from library.infrastructure.interfaces.cli.settings import Settings
+
+TABLES: Final = {"conversations": "conversations", "sessions": "sessions"}
+"""The usual name of the table, by what it keeps."""
+
+
+def url_of(settings: Settings) -> str:
+    """Return the URL of the database that is meant.
+
+    Raises:
+        click.UsageError: a text names none.
+
+    """
+    text = settings.database or os.environ.get(URL_VARIABLE) or DEFAULT_URL
+    if "://" in text:
+        return text
+    if text.lower().startswith("sqlite:"):
+        raise click.UsageError("a URL has slashes: write sqlite:///relative.db or sqlite:////absolute.db")
+    return f"sqlite:///{quote(os.path.expanduser(text))}"  # noqa: PTH111 - `:memory:` is no path
+
+
+def adapter_of(job: Job) -> DatabaseAdapter:
+    """Build the adapter of the database that is meant, and say which one that is."""
+    adapter = open_adapter(url_of(job.settings))
+    if sys.stderr.isatty() or job.settings.is_verbose:
+        job.say(f"database {adapter.url}")
+    return adapter
+
+
+def existing(job: Job, kind: str | None = None, table: str | None = None) -> DatabaseAdapter:
+    """Build the adapter of a database that is there already.
+
+    Args:
+        job: the job.
+        kind: what it must keep, "conversations" or "sessions"; `None`: whatever it is.
+        table: where; default: as the settings say.
+
+    Raises:
+        NotFound: there is no such database, or no such table in it.
+
+    """
+    adapter = adapter_of(job)
+    file = inventory.file_of(adapter)
+    if file is not None and not file.exists():
+        raise NotFound(
+            f"no database at {file}: make one with `nanobrain-data demo` or `import`, or name another with "
+            "--database"
+        )
+    if file is not None and kind is not None:
+        _check_table(file, kind, table or table_of(job.settings, kind))
+    return adapter
+
+
+def table_of(settings: Settings, kind: str) -> str:
+    """Return the name of the table that is meant."""
+    return settings.table or TABLES[kind]
+
+
+def has_table(adapter: DatabaseAdapter, kind: str, table: str) -> bool:
+    """Tell whether a database has a table of that kind."""
+    file = inventory.file_of(adapter)
+    return file is None or inventory.look(file).table(kind, table) is not None
+
+
+@asynccontextmanager
+async def reading(job: Job) -> AsyncIterator[ConversationHistoryUnit]:
+    """Open conversations that are there already."""
+    async with ConversationHistoryUnit(
+        existing(job, "conversations"), table_of(job.settings, "conversations")
+    ) as history:
+        yield history
+
+
+@asynccontextmanager
+async def visiting(
+    job: Job, timeout: timedelta, *, keeps_expired: bool = True
+) -> AsyncIterator[SessionManager]:
+    """Open sessions that are there already; nothing is cleaned up unless that is asked for.
+
+    Args:
+        job: the job.
+        timeout: how long sessions live without activity.
+        keeps_expired: whether those that have expired are listed, and kept by a clean-up.
+
+    """
+    policy: Literal["deactivate", "delete"] = "deactivate" if keeps_expired else "delete"
+    config = SessionConfig(session_timeout=timeout, cleanup_interval=None, cleanup_policy=policy)
+    async with SessionManager(
+        config, existing(job, "sessions"), table_name=table_of(job.settings, "sessions")
+    ) as sessions:
+        yield sessions
+
+
+def _check_table(file: Path, kind: str, table: str) -> None:
+    found = inventory.look(file)
+    if found.table(kind, table) is not None:
+        return
+    others = [each.name for each in found.tables if each.kind == kind]
+    known = f"it has {', '.join(others)}: choose with --table" if others else f"it keeps no {kind}"
+    raise NotFound(f"no table {table!r} of {kind} in {file}: {known}")

@@ -1,0 +1,273 @@
+"""Results for people on a terminal: tables, chats and charts, by rich."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final
+
+from rich import box
+from rich.console import Console
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from library.infrastructure.interfaces.cli.output.chart import bars, columns_of
+from library.infrastructure.interfaces.cli.output.chat_notes import noted
+from library.infrastructure.interfaces.cli.output.local_time import (
+    duration_ms,
+    local,
+    short_day,
+    short_time,
+)
+from library.infrastructure.interfaces.cli.output.presenter import MARKS, Presenter, Visit
+from library.infrastructure.interfaces.cli.output.visible import one_line, visible
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from library.infrastructure.data import (
+        ConversationMessage,
+        ConversationSummary,
+        PerformanceMetrics,
+        SearchResult,
+    )
+    from library.infrastructure.interfaces.cli.job import Job
+
+_WIDEST: Final = 110
+"""Longer lines of text are hard to read."""
+_MATCH: Final = re.compile(f"{MARKS[0]}(.*?){MARKS[1]}")
+_CHART_LINES: Final = 5
+_LABEL: Final = 9
+
+
+class TerminalPresenter(Presenter):
+    """Prints what people like to read; nothing in a text is taken for markup."""
+
+    def __init__(self, job: Job) -> None:
+        """Begin; the width is that of the terminal."""
+        super().__init__(job)
+        self._console = Console(file=sys.stdout, markup=False, highlight=False, emoji=False)
+        self._now = datetime.now(UTC)
+        self._shown: str | None = None
+
+    def found(self, results: Sequence[SearchResult]) -> None:
+        """Print two lines each: where, and what."""
+        for each in results:
+            head = Text.assemble((f"#{each.message_id}", "cyan"), "  ", one_line(each.conversation_id), "  ")
+            head.append(short_time(each.timestamp, self._now), "dim")
+            self._line(head)
+            self._wrapped(self._marked(each.snippet), 4)
+
+    def conversations(self, summaries: Sequence[ConversationSummary]) -> None:
+        """Print a table."""
+        table = _table("conversation", "exchanges", "last", "first words")
+        table.columns[0].overflow = "fold"
+        table.columns[0].max_width = self._console.width * 2 // 5
+        table.columns[1].justify = table.columns[2].justify = "right"
+        table.columns[2].no_wrap = table.columns[3].no_wrap = True
+        table.columns[3].overflow = "ellipsis"
+        table.columns[3].ratio = 1
+        table.expand = True
+        for each in summaries:
+            table.add_row(
+                Text(one_line(each.conversation_id), "cyan"),
+                f"{each.message_count:,}",
+                Text(short_time(each.last_message_at, self._now), "dim"),
+                Text(one_line(each.first_user_input)),
+            )
+        self._print_table(table, summaries)
+
+    def exchanges(self, messages: Sequence[ConversationMessage]) -> None:
+        """Print a chat."""
+        for each in noted(messages):
+            if each.day or each.silence:
+                parts = " · ".join(filter(None, (each.day, each.silence)))
+                self._line(Text(f"{'──' if each.day else '  '} {parts}\n", "dim"))
+            if each.branch:
+                self._line(Text(f"{'':9}↳ {each.branch}", "yellow"))
+            self._exchange(each.message)
+
+    def log(self, messages: Sequence[ConversationMessage]) -> None:
+        """Print chats, each with its name where another was printed before."""
+        for each in messages:
+            if each.conversation_id != self._shown:
+                when = short_time(each.timestamp, self._now)
+                self._line(
+                    Text.assemble(("── ", "dim"), one_line(each.conversation_id), (f"  {when}\n", "dim"))
+                )
+                self._shown = each.conversation_id
+            self._exchange(each)
+        sys.stdout.flush()
+
+    def metrics(self, metrics: PerformanceMetrics) -> None:
+        """Print a table and two charts."""
+        table = _table("exchanges", "mean", "fastest", "p50", "p95", "p99", "slowest")
+        for column in table.columns:
+            column.justify = "right"
+        times = (
+            metrics.mean_ms,
+            metrics.min_ms,
+            metrics.p50_ms,
+            metrics.p95_ms,
+            metrics.p99_ms,
+            metrics.max_ms,
+        )
+        table.add_row(f"{metrics.count:,}", *map(duration_ms, times))
+        self._console.print(table)
+        if metrics.per_day:
+            self._charts(metrics)
+
+    def visits(self, visits: Sequence[Visit]) -> None:
+        """Print a table."""
+        table = _table("session", "user", "created", "last active", "")
+        table.columns[0].overflow = table.columns[1].overflow = "fold"
+        table.columns[2].justify = table.columns[3].justify = "right"
+        for each in visits:
+            session = each.session
+            table.add_row(
+                Text(one_line(each.shown_id), "cyan"),
+                one_line(session.user_id),
+                Text(short_time(session.created_at, self._now), "dim"),
+                Text(short_time(session.last_activity, self._now), "dim"),
+                Text("active", "green") if session.is_active else Text("inactive", "yellow"),
+            )
+        self._print_table(table, visits)
+
+    def visit(self, visit: Visit, conversations: Sequence[ConversationSummary]) -> None:
+        """Print a grid."""
+        session = visit.session
+        grid = _grid()
+        grid.add_row("session", Text(one_line(visit.shown_id), "cyan"))
+        grid.add_row("user", one_line(session.user_id))
+        grid.add_row("created", f"{local(session.created_at):%Y-%m-%d %H:%M:%S}")
+        grid.add_row("last active", f"{local(session.last_activity):%Y-%m-%d %H:%M:%S}")
+        grid.add_row("state", Text("active", "green") if session.is_active else Text("inactive", "yellow"))
+        for name, value in session.metadata.items():
+            shown = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+            grid.add_row(Text(one_line(name), "dim"), one_line(shown))
+        for each in conversations:
+            grid.add_row("conversation", Text(one_line(each.conversation_id), "cyan"))
+        self._console.print(grid)
+
+    def facts(self, facts: Mapping[str, Any]) -> None:
+        """Print a grid; lists of facts are tables of their own below."""
+        grid = _grid()
+        tables = []
+        for name, value in facts.items():
+            if isinstance(value, list) and value and isinstance(value[0], dict):
+                tables.append(_facts_table(value))
+            else:
+                shown = ", ".join(map(_fact, value)) if isinstance(value, list) else _fact(value)
+                grid.add_row(name.replace("_", " "), Text(shown or "-"))
+        if grid.row_count:
+            self._console.print(grid)
+        for table in tables:
+            if grid.row_count:
+                self._console.print()
+            self._console.print(table)
+
+    def problems(self, problems: Sequence[str]) -> None:
+        """Print a problem a line."""
+        for each in problems:
+            self._wrapped(Text.assemble(("✗ ", "red"), one_line(each)), 0)
+
+    def _exchange(self, message: ConversationMessage) -> None:
+        grid = Table.grid(padding=(0, 2, 0, 0))
+        grid.add_column(justify="right", min_width=7, no_wrap=True)
+        grid.add_column(min_width=5, no_wrap=True)
+        grid.add_column(max_width=min(_WIDEST, self._console.width) - 18, overflow="fold")
+        number = Text(f"#{message.message_id}", "dim")
+        took = Text(duration_ms(message.response_time_ms) if message.response_time_ms else "", "dim")
+        said = Text.assemble(visible(message.user_input.strip(), keeps_lines=True))
+        said.append(f"  {local(message.timestamp):%H:%M}", "dim")
+        grid.add_row(number, Text("user", "cyan"), said)
+        answered = visible(message.agent_response.strip(), keeps_lines=True)
+        grid.add_row(took, Text("agent", "green"), Text(answered))
+        self._console.print(grid)
+        self._console.print()
+
+    def _charts(self, metrics: PerformanceMetrics) -> None:
+        room = max(10, min(self._console.width - _LABEL - 3, 4 * len(metrics.per_day), _WIDEST))
+        columns, days = columns_of(metrics.per_day, room)
+        repeat = max(1, min(3, room // len(columns)))
+        each = "a day" if days == 1 else f"every {days} days"
+        volume = bars([column.count for column in columns], _CHART_LINES)
+        self._chart(f"exchanges {each}", f"{max(column.count for column in columns):,}", volume, repeat)
+        p95 = [column.p95_ms for column in columns]
+        slow = bars([column.p50_ms for column in columns], _CHART_LINES, p95)
+        title = "response time, █ median and ░ p95" + ("" if days == 1 else ", of the slowest day each")
+        self._chart(title, duration_ms(max(p95)), slow, repeat)
+        first, last = short_day(metrics.per_day[0].day), short_day(metrics.per_day[-1].day)
+        gap = len(columns) * repeat - len(first) - len(last)
+        dates = f"{first}{' ' * gap}{last}" if gap > 0 else first if first == last else f"{first} - {last}"
+        self._line(Text(f"{'':>{_LABEL}}   {dates}", "dim"))
+
+    def _chart(self, title: str, top: str, lines: Sequence[str], repeat: int) -> None:
+        self._line(Text(f"{'':>{_LABEL}}   {title}", "dim"))
+        for number, line in enumerate(lines):
+            label = top if number == 0 else "0" if number == len(lines) - 1 else ""
+            wide = "".join(cell * repeat for cell in line)
+            self._line(
+                Text.assemble(
+                    (f"{label:>{_LABEL}} ┤ " if label else f"{'':>{_LABEL}} │ ", "dim"), (wide, "cyan")
+                )
+            )
+        self._console.print()
+
+    def _marked(self, snippet: str) -> Text:
+        """Show matches in colour, or in brackets where there are no colours."""
+        is_plain = self._console.color_system is None or self._console.no_color
+        snippet = one_line(snippet)
+        text, end = Text(), 0
+        for match in _MATCH.finditer(snippet):
+            text.append(snippet[end : match.start()])
+            text.append(f"[{match[1]}]" if is_plain else match[1], "bold yellow")
+            end = match.end()
+        return text.append(snippet[end:])
+
+    def _line(self, text: Text) -> None:
+        self._console.print(text, soft_wrap=True)
+
+    def _wrapped(self, text: Text, indent: int) -> None:
+        width = min(_WIDEST, self._console.width)
+        self._console.print(Padding(text, (0, 0, 0, indent)), width=width, overflow="fold")
+
+    def _print_table(self, table: Table, rows: Sequence[object]) -> None:
+        if rows:
+            self._console.print(table)
+
+
+def _table(*headings: str) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, header_style="dim", pad_edge=False, padding=(0, 1), show_edge=False)
+    for heading in headings:
+        table.add_column(heading)
+    return table
+
+
+def _grid() -> Table:
+    grid = Table.grid(padding=(0, 2, 0, 0))
+    grid.add_column(style="dim", no_wrap=True)
+    grid.add_column(overflow="fold")
+    return grid
+
+
+def _facts_table(rows: Sequence[Mapping[str, Any]]) -> Table:
+    """Make a table of facts of several things, of which some may lack some."""
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    table = _table(*(name.replace("_", " ") for name in names))
+    for name, column in zip(names, table.columns, strict=True):
+        column.justify = "right" if any(isinstance(row.get(name), int) for row in rows) else "left"
+    for row in rows:
+        table.add_row(*(Text(_fact(row.get(name))) for name in names))
+    return table
+
+
+def _fact(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return f"{value:,}"
+    return "-" if value is None else one_line(str(value))

@@ -1,0 +1,267 @@
+"""Importing many rows: first all are gathered, in a file beside the database, then moved into their table.
+
+Gathering reads and checks everything, and changes nothing in the database: what is wrong with the input is
+found here, and a crash leaves a file that nobody misses. The move begins with one transaction that puts the
+import down in `nanobrain_loads`; from then on it is bound to complete, in steps between which others save. A
+crash in its middle is made good by whoever opens the table next.
+
+A small import skips all that: it is one transaction.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, TypeVar
+
+from library.infrastructure.data.errors import StorageError
+from library.infrastructure.data.record_transfer import Loaded
+from library.infrastructure.data.worker import run_in_thread, run_in_worker
+from library.infrastructure.interfaces.database.sqlite.engine import MEMORY
+from library.infrastructure.interfaces.database.sqlite.load_journal import LoadJournal, LoadOrder, LoadPart
+from library.infrastructure.interfaces.database.sqlite.spool import Spool, left_behind
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+
+    import apsw
+
+    from library.infrastructure.data.record_transfer import MergeStrategy, RowSource
+    from library.infrastructure.interfaces.database.sqlite.engine import Engine
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+_AT_ONCE_ROWS: Final = 10_000
+_AT_ONCE_CHARACTERS: Final = 8_000_000
+"""Up to so much, an import is one transaction, of a tenth of a second or two."""
+_STEP_ROWS: Final = 1_000
+_STEP_BYTES: Final = 2_000_000
+
+
+class LoadJobs(Protocol):
+    """The jobs of one kind of records; see `ExchangeLoading`."""
+
+    journal: LoadJournal
+
+    def check(self, connection: apsw.Connection, rows: Sequence[Any], merge: str) -> None:
+        """Refuse rows that cannot be stored beside what is stored already."""
+
+    def at_once(self, connection: apsw.Connection, orders: Sequence[Any]) -> Sequence[Loaded]:
+        """Do all of an import."""
+
+    def begin(self, connection: apsw.Connection, orders: Sequence[Any]) -> Sequence[int]:
+        """Put imports down."""
+
+    def replace(self, connection: apsw.Connection, parts: Sequence[Any]) -> Sequence[None]:
+        """Erase what rows replace."""
+
+    def are_taken(self, connection: apsw.Connection, load_id: int, rows: Sequence[Any]) -> bool:
+        """Tell whether rows cannot keep their ids, since some are taken."""
+
+    def place(self, connection: apsw.Connection, orders: Sequence[Any]) -> Sequence[None]:
+        """Decide where rows go; an order is the id of an import, and whether its rows may keep their ids."""
+
+    def insert(self, connection: apsw.Connection, parts: Sequence[Any]) -> Sequence[int]:
+        """Store rows; tell how many were stored so far."""
+
+    def link(self, connection: apsw.Connection, load_ids: Sequence[Any]) -> Sequence[bool]:
+        """Do what can be done when all rows are stored; tell whether there is more."""
+
+    def end(self, connection: apsw.Connection, load_ids: Sequence[Any]) -> Sequence[Loaded]:
+        """Forget imports that are complete."""
+
+
+class _Gathered(NamedTuple):
+    """All rows of an import: in memory, or in a spool."""
+
+    rows: list[Any]
+    spool: Spool | None
+    least_id: int
+    greatest_id: int
+
+
+class Loader:
+    """Imports into one table."""
+
+    def __init__(self, jobs: LoadJobs, table: str) -> None:
+        """Prepare; `table` was checked."""
+        self._jobs = jobs
+        self._table = table
+        self._attempted = f"import into the table {table} of"
+
+    async def load(self, engine: Engine, source: RowSource, merge: MergeStrategy) -> Loaded:
+        """Import all that a source gives, or nothing; see `ConversationStore.load`."""
+        await self.recover(engine)
+        unwanted: list[Spool] = []
+        try:
+            gathered = await run_in_thread(self._gather, engine.path, source, unwanted)
+            return await _to_the_end(self._store(engine, gathered, source, merge, unwanted))
+        finally:
+            for spool in unwanted:
+                await run_in_worker(spool.remove)
+
+    async def recover(self, engine: Engine) -> None:
+        """Complete the imports that were killed in the middle of their move, and remove what others left."""
+        for load_id, name in await engine.read(self._jobs.journal.unfinished):
+            path = os.path.join(os.path.dirname(engine.path), name)
+            spool = await run_in_worker(Spool.take_over, path)
+            if spool is not None:
+                logger.warning("completing an import into %s that was interrupted", engine.path)
+                try:
+                    await _to_the_end(self._move(engine, load_id, spool, None))
+                    await run_in_worker(spool.remove)
+                finally:
+                    spool.close()
+            elif not await run_in_worker(os.path.exists, path):
+                logger.warning(
+                    "an import into %s that was interrupted stays incomplete: %s is gone", engine.path, path
+                )
+                await self._write(engine, self._jobs.end, load_id)
+        await self._remove_orphans(engine)
+
+    async def _remove_orphans(self, engine: Engine) -> None:
+        for path in await run_in_worker(left_behind, engine.path):
+            spool = await run_in_worker(Spool.take_over, path)
+            if spool is None:
+                continue
+            if os.path.basename(path) in await engine.read(self._jobs.journal.spools):
+                spool.close()  # of another table, which completes it when it is opened
+            else:
+                await run_in_worker(spool.remove)
+
+    # -- gathering -------------------------------------------------------------------------------------------
+
+    def _gather(self, path: str, source: RowSource, unwanted: list[Spool]) -> _Gathered:
+        """Read everything; a spool is made when there is much, and is unwanted until its rows are stored."""
+        rows: list[Any] = []
+        characters = 0
+        least, greatest = 0, 0
+        spool: Spool | None = None
+        while page := source.read():
+            if self._has_numbers(page):
+                ids = [row[0] for row in page if row[0] is not None]
+                least = min(ids) if not least else min(least, *ids)
+                greatest = max(greatest, *ids)
+            if spool is None:
+                rows += page
+                characters += sum([_length(row) for row in page])
+                if len(rows) > _AT_ONCE_ROWS or characters > _AT_ONCE_CHARACTERS:
+                    spool = Spool.create(path)
+                    unwanted.append(spool)
+                    spool.write(rows)
+                    rows = []
+            else:
+                spool.write(page)
+        if spool is not None and path != MEMORY:
+            spool.sync()
+        return _Gathered(rows, spool, least, greatest)
+
+    @staticmethod
+    def _has_numbers(page: Sequence[Any]) -> bool:
+        """Tell whether rows begin with an id that is a number, which those of sessions do not."""
+        return any(type(row[0]) is int for row in page)
+
+    # -- moving ----------------------------------------------------------------------------------------------
+
+    async def _store(
+        self,
+        engine: Engine,
+        gathered: _Gathered,
+        source: RowSource,
+        merge: MergeStrategy,
+        unwanted: list[Spool],
+    ) -> Loaded:
+        spool = gathered.spool
+        name = "" if spool is None else os.path.basename(spool.path)
+        order = LoadOrder(name, merge, source.has_own_ids, gathered.least_id, gathered.greatest_id)
+        if spool is None and not gathered.rows:
+            return Loaded(0, 0, 0, 0)
+        if spool is None:
+            await engine.read(self._jobs.check, gathered.rows, merge)
+            loaded: Loaded = await self._write(engine, self._jobs.at_once, (order, gathered.rows))
+            source.note(loaded.written)
+            return loaded
+        async for rows, _ in _parts(spool, 0):
+            await engine.read(self._jobs.check, rows, merge)
+        load_id = await self._write(engine, self._jobs.begin, order)
+        unwanted.clear()
+        try:
+            loaded = await self._move(engine, load_id, spool, source)
+            unwanted.append(spool)
+        except StorageError as error:
+            message = f"{error}; what is left of the import is stored when the database is used again"
+            raise type(error)(message, path=engine.path) from error
+        finally:
+            if not unwanted:
+                spool.close()
+        return loaded
+
+    async def _move(self, engine: Engine, load_id: int, spool: Spool, source: RowSource | None) -> Loaded:
+        """Move the rows from where an earlier attempt, if there was one, ended."""
+        load = await engine.read(self._jobs.journal.read, load_id)
+        if load.phase == "replacing":
+            if load.merge == "replace":
+                await self._each_part(engine, load_id, spool, load.position, self._jobs.replace)
+            keeps_ids = not await self._are_taken(engine, load_id, spool)
+            await self._write(engine, self._jobs.place, (load_id, keeps_ids))
+            load = await engine.read(self._jobs.journal.read, load_id)
+        if load.phase == "inserting":
+            note = None if source is None else source.note
+            await self._each_part(engine, load_id, spool, load.position, self._jobs.insert, note)
+        while await self._write(engine, self._jobs.link, load_id):
+            pass
+        loaded: Loaded = await self._write(engine, self._jobs.end, load_id)
+        return loaded
+
+    async def _are_taken(self, engine: Engine, load_id: int, spool: Spool) -> bool:
+        async for rows, _ in _parts(spool, 0):
+            if await engine.read(self._jobs.are_taken, load_id, rows):
+                return True
+        return False
+
+    async def _each_part(
+        self,
+        engine: Engine,
+        load_id: int,
+        spool: Spool,
+        position: int,
+        job: Callable[[apsw.Connection, Sequence[Any]], Sequence[Any]],
+        note: Callable[[int], None] | None = None,
+    ) -> None:
+        async for rows, behind in _parts(spool, position):
+            done = await self._write(engine, job, LoadPart(load_id, rows, behind))
+            if note is not None:
+                note(done)
+
+    async def _write(self, engine: Engine, job: Any, payload: Any) -> Any:
+        return await engine.write(job, payload, self._attempted)
+
+
+async def _parts(spool: Spool, position: int) -> AsyncIterator[tuple[list[Any], int]]:
+    """Read the rows from a position on, in a worker, in parts of one transaction each."""
+    while part := await run_in_worker(spool.part, position, _STEP_ROWS, _STEP_BYTES):
+        position = part[1]
+        yield part
+
+
+def _length(row: Any) -> int:
+    return sum([len(value) for value in row if type(value) is str])
+
+
+async def _to_the_end(work: Coroutine[Any, Any, T]) -> T:
+    """Complete some work, also when cancelled; then the cancellation goes on."""
+    running = asyncio.create_task(work)
+    cancelled: asyncio.CancelledError | None = None
+    while not running.done():
+        try:
+            await asyncio.wait((running,))
+        except asyncio.CancelledError as error:
+            cancelled = error
+    if cancelled is not None:
+        if not running.cancelled():
+            running.exception()
+        raise cancelled
+    return running.result()
