@@ -71,7 +71,7 @@ def test_a_table_that_is_not_there(run: Run) -> None:
     assert result.exit_code == 3
     assert "it has conversations: choose with --table" in result.stderr
     assert run("list", "--table", "Conversations").exit_code == 0
-    assert "keeps no" in run("sessions", "list", "--table", "conversations").stderr or True
+    assert run("sessions", "list", "--table", "conversations").exit_code == 3
 
 
 @pytest.mark.parametrize(
@@ -127,7 +127,7 @@ def test_the_environment_names_the_database(
         (("import", "x", "--merge", "skip"), "Did you mean 'skip_duplicates'?"),
         (("import", "x", "--map", "question"), "FROM=TO"),
         (("export", "--fields", ","), "holds no name"),
-        (("purge", "--older-than", "soon"), "30d"[:0] or "no time"),
+        (("purge", "--older-than", "soon"), "no time"),
         (("sessions", "cleanup", "--timeout", "5 parsecs"), "12h"),
         (("list", "--limit", "0"), "--limit"),
         (("list", "--database", "sqlite:chats.db"), "sqlite:///relative.db"),
@@ -137,10 +137,10 @@ def test_the_environment_names_the_database(
     ],
 )
 def test_wrong_usage(run: Run, folder: Path, arguments: tuple[str, ...], text: str) -> None:
-    """The exit code is 2 (3 for a table that is not there), and one line says what is meant."""
+    """The exit code is 2, and one line says what is meant."""
     result = run(*arguments)
 
-    assert result.exit_code in {2, 3}
+    assert result.exit_code == 2
     assert text in result.stderr
     assert result.stderr.startswith("error: ")
     assert len(result.stderr.splitlines()) == 1

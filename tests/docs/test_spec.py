@@ -8,6 +8,7 @@ What a comment in the block says is printed, must be printed.
 from __future__ import annotations
 
 import ast
+import csv
 import importlib
 import inspect
 import json
@@ -363,6 +364,72 @@ async def test_a_session_has_the_fields_in_their_order() -> None:
     assert expected == [
         (each.name, each.type, each.default, each.default_factory) for each in fields(SessionData)
     ]
+
+
+async def test_conversations_and_sessions_are_exported(working_directory: Path) -> None:
+    """The block writes the conversations, with all fields and with four, and the sessions that are there."""
+    from library.infrastructure import data
+
+    noon = datetime(2026, 11, 26, 12, tzinfo=UTC)
+    async with data.ConversationHistoryUnit() as history_unit:
+        await history_unit.save_messages_batch(
+            [
+                data.ConversationMessage(
+                    name, "Hello, how are you?", 'I am "fine".', noon, 1.5, metadata={"a": [1]}
+                )
+                for name in ("conv_1", "conv_2", "conv_3")
+            ]
+        )
+    lines = (
+        json.dumps(
+            {"session_id": name, "user_id": "user_123", "created_at": noon.isoformat(), "metadata": {"n": 1}}
+        )
+        for name in ("session_1", "session_2", "session_3")
+    )
+    (working_directory / "stays.jsonl").write_text("\n".join(lines), encoding="utf-8")
+    await data.ImportManager().import_sessions("stays.jsonl")
+
+    await run(block_below("ExportManager"))
+
+    exported = json.loads((working_directory / "conversations.json").read_text(encoding="utf-8"))
+    assert [("conv_1", {"a": [1]}), ("conv_2", {"a": [1]})] == sorted(
+        (each["conversation_id"], each["metadata"]) for each in exported
+    )
+    with (working_directory / "conversations.csv").open(encoding="utf-8", newline="") as file:
+        header, *rows = csv.reader(file)
+    assert ["timestamp", "user_input", "agent_response", "response_time_ms"] == header
+    assert [[noon, "Hello, how are you?", 'I am "fine".', 1.5]] * 2 == [
+        [datetime.fromisoformat(row[0]), *row[1:3], float(row[3])] for row in rows
+    ]
+    sessions = json.loads((working_directory / "sessions.json").read_text(encoding="utf-8"))
+    assert {"session_1", "session_2"} == {each["session_id"] for each in sessions}
+
+
+async def test_conversations_are_imported(working_directory: Path) -> None:
+    """The block reads what was exported, and a table with columns of other names."""
+    from library.infrastructure import data
+
+    noon = datetime(2026, 11, 26, 12, tzinfo=UTC)
+    message = data.ConversationMessage("conv_1", "Hello\x00", "Hi\r", noon, 1.5, 7, {"n": 2**70})
+    async with data.ConversationHistoryUnit(table_name="backup") as backup:
+        await backup.save_message(message)
+    await data.ExportManager(table_name="backup").export_conversations(
+        output_file="backup_conversations.json"
+    )
+    (working_directory / "external_data.csv").write_text(
+        "user_message,bot_response,timestamp\nWhere?,Here.,2026-11-26T13:00:00Z\n", encoding="utf-8"
+    )
+
+    await run(block_below("ImportManager"), ExportFormat=data.ExportFormat)
+
+    async with data.ConversationHistoryUnit() as history_unit:
+        assert [message] == await history_unit.get_conversation_history("conv_1")
+        (other,) = await history_unit.get_conversation_history("external_data")
+    assert ("Where?", "Here.", noon + timedelta(hours=1)) == (
+        other.user_input,
+        other.agent_response,
+        other.timestamp,
+    )
 
 
 @pytest.mark.parametrize("own_transform", [False, True], ids=["as-is", "with-transform"])

@@ -10,7 +10,7 @@ import pytest
 from library.infrastructure.data.formats.record_format import Fault
 
 if TYPE_CHECKING:
-    from conftest import ForeignFiles
+    from tests.formats.conftest import ForeignFiles
 
 START = 1_670_921_208.121227
 
@@ -108,7 +108,11 @@ def test_tools_and_thoughts(foreign: ForeignFiles) -> None:
     code = message("assistant", recipient="python", content={"content_type": "code", "text": "1 + 1"})
     value = conversation(
         ("u", None, message("user", "1 + 1?")),
-        ("t", "u", message("assistant", content={"content_type": "thoughts", "thoughts": [{"content": "Hm"}]})),
+        (
+            "t",
+            "u",
+            message("assistant", content={"content_type": "thoughts", "thoughts": [{"content": "Hm"}]}),
+        ),
         ("c", "t", code),
         ("r", "c", message("tool", content={"content_type": "execution_output", "text": "2"})),
         ("h", "r", message("assistant", "hidden", metadata={"is_visually_hidden_from_conversation": True})),

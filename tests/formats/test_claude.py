@@ -10,7 +10,7 @@ import pytest
 from library.infrastructure.data.formats.record_format import Fault
 
 if TYPE_CHECKING:
-    from conftest import ForeignFiles
+    from tests.formats.conftest import ForeignFiles
 
 NO_PARENT = "00000000-0000-4000-8000-000000000000"
 
@@ -77,7 +77,12 @@ def test_times_that_are_broken(foreign: ForeignFiles) -> None:
 def test_the_use_of_tools(foreign: ForeignFiles) -> None:
     """Is kept; the response is what stands around it, and took from its first block to its last."""
     blocks = [
-        {"type": "thinking", "thinking": "Hm", "start_timestamp": "2025-01-01T10:00:00Z", "stop_timestamp": None},
+        {
+            "type": "thinking",
+            "thinking": "Hm",
+            "start_timestamp": "2025-01-01T10:00:00Z",
+            "stop_timestamp": None,
+        },
         {"type": "text", "text": "I look it up.", "stop_timestamp": "2025-01-01T10:00:01Z"},
         {"type": "tool_use", "name": "web_search", "input": {"query": "tides"}},
         {"type": "tool_result", "content": [{"type": "text", "text": "High water at nine"}]},

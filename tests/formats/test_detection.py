@@ -123,7 +123,6 @@ def test_long_beginnings(content: Any, format_: str) -> None:
         (b"\x00\x01\x02", "neither text nor a database that is known"),
         (b"\xfc\xfd\xfe\xff binary", "neither text nor a database that is known"),
         ("Dear diary, I wrote this.", "text that begins with 'Dear diary, I wrote this.'"),
-        ("Dear diary, today\nI wrote", "text that begins with 'Dear diary, today\\nI wrote'"),
         ("Dear diary, today\nI wrote\n", "text that begins with 'Dear diary, today\\nI wrote\\n'"),
         ("a word", "text that begins with 'a word'"),
         ("1,2,3", "text that begins with '1,2,3'"),
@@ -191,9 +190,10 @@ def test_any_beginning(value: Any, size: int) -> None:
 def test_any_file(content: bytes) -> None:
     """Has a format, or is refused."""
     try:
-        assert told(content)
+        outcome = told(content)
     except FormatError as error:
-        assert "Known are" in str(error)
+        outcome = str(error)
+    assert outcome in {each.value for each in ExportFormat} or "standard input" in outcome
 
 
 def test_a_beginning_of_many_brackets() -> None:

@@ -11,7 +11,7 @@ from library.infrastructure.data import TransferLimitError
 from library.infrastructure.data.formats.record_format import Fault
 
 if TYPE_CHECKING:
-    from conftest import ForeignFiles
+    from tests.formats.conftest import ForeignFiles
 
 
 def dict_form(kind: str, content: Any, **data: Any) -> dict[str, Any]:
@@ -82,7 +82,9 @@ def test_a_conversation_of_single_messages(foreign: ForeignFiles) -> None:
 
 def test_what_is_no_conversation(foreign: ForeignFiles) -> None:
     """Is a fault between conversations."""
-    content = f"{json.dumps(flat('human', 'Hi'))}\n7\n{json.dumps({'messages': 5})}\n{json.dumps(flat('ai', 'Ho'))}"
+    content = (
+        f"{json.dumps(flat('human', 'Hi'))}\n7\n{json.dumps({'messages': 5})}\n{json.dumps(flat('ai', 'Ho'))}"
+    )
 
     found = foreign.found("langchain", content)
 

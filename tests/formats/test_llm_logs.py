@@ -19,7 +19,7 @@ from library.infrastructure.data.formats.source import Source
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from conftest import ForeignFiles
+    from tests.formats.conftest import ForeignFiles
 
 CONVERSATIONS = "CREATE TABLE conversations (id TEXT PRIMARY KEY, name TEXT, model TEXT);"
 RESPONSES = """
@@ -35,12 +35,14 @@ OLD_SCHEMA = (
     + """
 CREATE TABLE attachments (id TEXT PRIMARY KEY, type TEXT, path TEXT, url TEXT, content BLOB);
 CREATE TABLE prompt_attachments (
-    response_id TEXT REFERENCES responses(id), attachment_id TEXT REFERENCES attachments(id), "order" INTEGER,
+    response_id TEXT REFERENCES responses(id), attachment_id TEXT REFERENCES attachments(id),
+    "order" INTEGER,
     PRIMARY KEY (response_id, attachment_id)
 );
 CREATE TABLE tools (id INTEGER PRIMARY KEY, name TEXT);
 CREATE TABLE tool_results (
-    id INTEGER PRIMARY KEY, response_id TEXT REFERENCES responses, tool_id INTEGER REFERENCES tools, output TEXT
+    id INTEGER PRIMARY KEY, response_id TEXT REFERENCES responses, tool_id INTEGER REFERENCES tools,
+    output TEXT
 );
 CREATE TABLE tool_results_attachments (
     tool_result_id INTEGER REFERENCES tool_results(id), attachment_id TEXT REFERENCES attachments(id)
@@ -52,7 +54,8 @@ INSERT INTO responses VALUES
     ('r2', 'm', 'One?', NULL, NULL, NULL, 'Two.', NULL, 'c2', 0, '2024-05-17T12:01:00'),
     ('r3', 'm', 'And?', NULL, NULL, NULL, 'No.', NULL, 'c1', NULL, '2024-05-17T12:02:00'),
     ('r4', 'm', NULL, NULL, NULL, NULL, 'Alone', NULL, NULL, 5, NULL);
-INSERT INTO attachments VALUES ('a1', 'image/png', NULL, NULL, X'89504E47'), ('a2', 'text/plain', 'x', '', NULL);
+INSERT INTO attachments VALUES
+    ('a1', 'image/png', NULL, NULL, X'89504E47'), ('a2', 'text/plain', 'x', '', NULL);
 INSERT INTO prompt_attachments VALUES ('r1', 'a1', 0);
 INSERT INTO tools VALUES (7, 'clock');
 INSERT INTO tool_results VALUES (1, 'r3', 7, 'noon');
@@ -68,8 +71,8 @@ CREATE TABLE messages (
     hash TEXT PRIMARY KEY, parent_hash TEXT REFERENCES messages(hash), role TEXT, provider_metadata TEXT
 );
 CREATE TABLE parts (
-    id INTEGER PRIMARY KEY, message_hash TEXT REFERENCES messages(hash), position INTEGER, type TEXT, text TEXT,
-    payload TEXT
+    id INTEGER PRIMARY KEY, message_hash TEXT REFERENCES messages(hash), position INTEGER, type TEXT,
+    text TEXT, payload TEXT
 );
 CREATE TABLE part_fragments (
     part_id INTEGER REFERENCES parts(id), fragment_id INTEGER REFERENCES fragments(id), "order" INTEGER
@@ -81,13 +84,17 @@ CREATE TABLE turns (
     model TEXT, duration_ms INTEGER, datetime_utc TEXT
 );
 INSERT INTO conversations VALUES ('t1', 'Before', 'm');
-INSERT INTO responses (id, prompt, response, conversation_id) VALUES ('r1', 'Old', 'Yes', 't1'), ('r2', 'x', 'y', 'z');
+INSERT INTO responses (id, prompt, response, conversation_id) VALUES
+    ('r1', 'Old', 'Yes', 't1'), ('r2', 'x', 'y', 'z');
 INSERT INTO fragments VALUES (1, 'A long text');
-INSERT INTO messages VALUES ('s', NULL, 'system', NULL), ('u', 's', 'user', '{"k": 1}'), ('a', 'u', 'assistant', NULL),
-    ('v', 'a', 'user', NULL), ('c', 'v', 'assistant', NULL), ('t', 'c', 'tool', NULL), ('b', 't', 'assistant', NULL),
+INSERT INTO messages VALUES
+    ('s', NULL, 'system', NULL), ('u', 's', 'user', '{"k": 1}'), ('a', 'u', 'assistant', NULL),
+    ('v', 'a', 'user', NULL), ('c', 'v', 'assistant', NULL), ('t', 'c', 'tool', NULL),
+    ('b', 't', 'assistant', NULL),
     ('loop1', 'loop2', 'user', NULL), ('loop2', 'loop1', 'user', NULL);
-INSERT INTO parts VALUES (1, 's', 0, 'text', 'Be kind', NULL), (2, 'u', 0, 'text', 'Hi', NULL),
-    (3, 'a', 0, 'text', 'Ho', NULL), (4, 'v', 0, 'text', NULL, '{"text_ref": [{"fragment": 1}, {"literal": "?"}, 7]}'),
+INSERT INTO parts VALUES
+    (1, 's', 0, 'text', 'Be kind', NULL), (2, 'u', 0, 'text', 'Hi', NULL), (3, 'a', 0, 'text', 'Ho', NULL),
+    (4, 'v', 0, 'text', NULL, '{"text_ref": [{"fragment": 1}, {"literal": "?"}, 7]}'),
     (5, 'c', 0, 'tool_call', NULL, '{"name": "f"}'), (6, 't', 0, 'tool_result', NULL, 'no JSON'),
     (7, 'b', 1, 'text', 'No.', NULL), (8, 'b', 0, 'text', NULL, '{"text_ref"');
 INSERT INTO part_fragments VALUES (4, 1, 0);
@@ -109,8 +116,14 @@ def database(path: Path, script: str) -> Path:
 def rows(path: Path) -> list[Any]:
     """Return all values of a database, of full-text indexes none."""
     with closing(sqlite3.connect(path)) as connection:
-        tables = connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE '%fts%'")
-        return [row for (name,) in tables.fetchall() for row in map(list, connection.execute(f"SELECT * FROM {name}"))]
+        tables = connection.execute(
+            "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE '%fts%'"
+        )
+        return [
+            row
+            for (name,) in tables.fetchall()
+            for row in map(list, connection.execute(f"SELECT * FROM {name}"))
+        ]
 
 
 def read(foreign: ForeignFiles, path: Path, **limits: int) -> list[dict[str, Any]]:
@@ -125,7 +138,13 @@ def told(exchanges: list[dict[str, Any]]) -> list[tuple[str, str, str]]:
 def test_json(foreign: ForeignFiles) -> None:
     """Rows of a conversation come together; what has no field is kept."""
     values = [
-        {"id": "1", "prompt": "Hi", "response": "Ho", "conversation_id": "c1", "conversation_name": "Greetings"}
+        {
+            "id": "1",
+            "prompt": "Hi",
+            "response": "Ho",
+            "conversation_id": "c1",
+            "conversation_name": "Greetings",
+        }
         | {"duration_ms": 250, "datetime_utc": "2024-05-17T12:00:00.25", "options_json": {"temperature": 0}},
         {"id": "2", "prompt": "One?", "response": "Two.", "conversation_id": "c2"},
         {"id": "3", "prompt": "And?", "response": "No.", "conversation_id": "c1", "duration_ms": "fast"},
@@ -161,7 +180,9 @@ def test_an_older_database(foreign: ForeignFiles, tmp_path: Path) -> None:
 
     exchanges = read(foreign, path)
 
-    assert [("c1", "Hi", "Ho"), ("c1", "And?", "No."), ("c2", "One?", "Two."), ("r4", "", "Alone")] == told(exchanges)
+    assert [("c1", "Hi", "Ho"), ("c1", "And?", "No."), ("c2", "One?", "Two."), ("r4", "", "Alone")] == told(
+        exchanges
+    )
     source = exchanges[0]["metadata"]["source"]
     assert {"id": "c1", "name": "Greetings", "model": "m"} == source["conversation"]
     assert "Greetings" == exchanges[0]["metadata"]["title"]
@@ -232,15 +253,19 @@ def test_a_damaged_database(foreign: ForeignFiles, tmp_path: Path) -> None:
     damaged = tmp_path / "damaged.db"
     for begin in range(100, len(raw), 1_000):
         damaged.write_bytes(raw[:begin] + b"\xff" * 700 + raw[begin + 700 :])
+        message = str(damaged)
         try:
             read(foreign, damaged)
         except FormatError as error:
-            assert str(damaged) in str(error)
+            message = str(error)
+        assert str(damaged) in message
 
 
 def test_text_that_is_not_utf_8(foreign: ForeignFiles, tmp_path: Path) -> None:
     """Is refused."""
-    script = CONVERSATIONS + RESPONSES + "INSERT INTO responses (id, prompt) VALUES ('r', CAST(X'FF' AS TEXT))"
+    script = (
+        CONVERSATIONS + RESPONSES + "INSERT INTO responses (id, prompt) VALUES ('r', CAST(X'FF' AS TEXT))"
+    )
 
     with pytest.raises(FormatError, match="text that is not UTF-8"):
         read(foreign, database(tmp_path / "logs.db", script))
@@ -248,7 +273,9 @@ def test_text_that_is_not_utf_8(foreign: ForeignFiles, tmp_path: Path) -> None:
 
 def test_values_that_are_too_large(foreign: ForeignFiles, tmp_path: Path) -> None:
     """Are not read."""
-    script = CONVERSATIONS + RESPONSES + "INSERT INTO responses (id, prompt) VALUES ('r', hex(zeroblob(5000)))"
+    script = (
+        CONVERSATIONS + RESPONSES + "INSERT INTO responses (id, prompt) VALUES ('r', hex(zeroblob(5000)))"
+    )
 
     with pytest.raises(TransferLimitError, match="max_record_bytes"):
         read(foreign, database(tmp_path / "logs.db", script), max_record_bytes=6_000)
@@ -272,5 +299,9 @@ def test_many_rows_apart(foreign: ForeignFiles) -> None:
 
     exchanges = foreign.exchanges("llm", "\n".join(map(json.dumps, values)))
 
-    assert sorted(each["conversation_id"] for each in exchanges) == [each["conversation_id"] for each in exchanges]
-    assert [f"{number}" * 500 for number in range(0, 900, 3)] == [each["user_input"] for each in exchanges[:300]]
+    assert sorted(each["conversation_id"] for each in exchanges) == [
+        each["conversation_id"] for each in exchanges
+    ]
+    assert [f"{number}" * 500 for number in range(0, 900, 3)] == [
+        each["user_input"] for each in exchanges[:300]
+    ]

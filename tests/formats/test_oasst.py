@@ -13,7 +13,7 @@ from library.infrastructure.data import TransferLimitError
 from library.infrastructure.data.formats.record_format import Fault
 
 if TYPE_CHECKING:
-    from conftest import ForeignFiles
+    from tests.formats.conftest import ForeignFiles
 
 
 def message(key: str, parent: str | None = None, **fields: Any) -> dict[str, Any]:

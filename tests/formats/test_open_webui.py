@@ -10,7 +10,7 @@ import pytest
 from library.infrastructure.data.formats.record_format import Fault
 
 if TYPE_CHECKING:
-    from conftest import ForeignFiles
+    from tests.formats.conftest import ForeignFiles
 
 NOON = 1_715_947_200
 
@@ -18,7 +18,14 @@ NOON = 1_715_947_200
 def messages() -> dict[str, Any]:
     listed: list[dict[str, Any]] = [
         {"id": "u", "parentId": None, "childrenIds": ["a", "b"], "role": "user", "content": "Which?"},
-        {"id": "a", "parentId": "u", "childrenIds": [], "role": "assistant", "content": "This.", "model": "m1"},
+        {
+            "id": "a",
+            "parentId": "u",
+            "childrenIds": [],
+            "role": "assistant",
+            "content": "This.",
+            "model": "m1",
+        },
         {"id": "b", "parentId": "u", "childrenIds": ["v"], "role": "assistant", "content": "That."},
         {"id": "v", "parentId": "b", "role": "user", "content": [{"type": "text", "text": "Why?"}]},
     ]
@@ -26,7 +33,11 @@ def messages() -> dict[str, Any]:
 
 
 def chat(**fields: Any) -> dict[str, Any]:
-    return {"title": "A title", "models": ["m1"], "history": {"messages": messages(), "currentId": "v"}} | fields
+    return {
+        "title": "A title",
+        "models": ["m1"],
+        "history": {"messages": messages(), "currentId": "v"},
+    } | fields
 
 
 def test_a_chat(foreign: ForeignFiles) -> None:
@@ -97,3 +108,14 @@ def test_what_is_no_chat(foreign: ForeignFiles, value: Any) -> None:
     ((_, fault),) = foreign.found("open-webui", [value])
 
     assert isinstance(fault, Fault)
+
+
+def test_messages_that_are_nested_too_deeply(foreign: ForeignFiles) -> None:
+    """To be compared are a fault, where the limit lets them pass."""
+    deep = '{"k": ' * 1_000 + "1" + "}" * 1_000
+    message = f'{{"id": "u", "role": "user", "content": "Hi", "extra": {deep}}}'
+    tree = f'{{"history": {{"messages": {{"u": {message}}}}}, "messages": [{message}]}}'
+
+    ((_, values),) = foreign.found("open-webui", f'[{{"id": "c", "chat": {tree}}}]', max_depth=5_000)
+
+    assert values == Fault("it is nested too deeply") or isinstance(values, dict)

@@ -17,7 +17,7 @@ from library.infrastructure.data.formats.record_kind import EXCHANGES
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from conftest import ForeignFiles
+    from tests.formats.conftest import ForeignFiles
 
 CALL = {"id": "call_1", "type": "function", "function": {"name": "f", "arguments": '{"x": 1}'}}
 TOOLS = [{"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}}]
@@ -101,7 +101,9 @@ MESSAGES = st.fixed_dictionaries(
     optional={
         "content": st.none()
         | st.text(st.characters(exclude_categories=["Cs"]), max_size=3)
-        | st.lists(st.builds(lambda text: {"type": "text", "text": text}, st.sampled_from(["", "a"])), max_size=2),
+        | st.lists(
+            st.builds(lambda text: {"type": "text", "text": text}, st.sampled_from(["", "a"])), max_size=2
+        ),
         "weight": st.integers(0, 1),
     },
 )
@@ -131,15 +133,16 @@ def test_a_text_that_was_changed(foreign: ForeignFiles) -> None:
 def test_other_conversations() -> None:
     """Are written as plain messages; empty texts give none, and a conversation without any no line."""
     other = json.dumps({"source": {"format": "chatgpt", "messages": [{"role": "tool"}]}, "model": "openai"})
+    taken = {"text_taken_from": {"user_input": 0}}
     lines = write(
         [
             ("a", "Hi", "Ho", "{}"),
             ("a", "", "Still there?", other),
             ("b", "Größe", "", '{"source": "openai"}'),
             ("c", "", "", '{"source": {"format": "openai"}}'),
-            ("d", "x", "y", '{"source": {"format": "openai", "messages": [1], "text_taken_from": {"user_input": 0}}}'),
+            ("d", "x", "y", json.dumps({"source": {"format": "openai", "messages": [1], **taken}})),
         ]
-    )  # fmt: skip
+    )
 
     assert [
         [("user", "Hi"), ("assistant", "Ho"), ("assistant", "Still there?")],

@@ -227,8 +227,8 @@ def test_a_writer_that_is_given_up_leaves_the_file_alone():
 
 def test_without_pyarrow_it_is_said_what_to_install(monkeypatch: pytest.MonkeyPatch):
     """The error names the extra."""
-    for name in [name for name in sys.modules if name.startswith("library.infrastructure.data.formats.")]:
-        monkeypatch.delitem(sys.modules, name)
+    for name in ("arrow", "parquet_columns", "parquet_file"):
+        monkeypatch.delitem(sys.modules, f"library.infrastructure.data.formats.{name}")
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     with pytest.raises(MissingExtraError) as caught:
         __import__("library.infrastructure.data.formats.parquet_file")
@@ -281,6 +281,9 @@ def test_timestamps_of_old_writers_are_read():
         pa.array(["a", None, "b"] * 3),
         pa.array(["a", None, "b"], pa.large_string()),
         pa.array(["a", None, "b"] * 3).dictionary_encode(),
+        pa.array([1, None, 2]).dictionary_encode(),
+        pa.array(["a", None]).cast(pa.string_view()),
+        pa.array([], pa.string()),
         pa.array(["x" * 100_000, None, "y" * 100_000] * 3),
         pa.array([1, None], pa.uint64()),
         pa.array([1.5, None], pa.float32()),

@@ -11,7 +11,7 @@ import pytest
 from library.infrastructure.data.formats.record_format import Fault
 
 if TYPE_CHECKING:
-    from conftest import ForeignFiles
+    from tests.formats.conftest import ForeignFiles
 
 
 def said(*pairs: tuple[str, Any]) -> list[dict[str, Any]]:

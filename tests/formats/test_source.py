@@ -303,6 +303,15 @@ def test_what_macos_adds_to_a_zip_file_is_passed_over(open_source: Opener) -> No
     assert CONTENT == read(open_source(packed.getvalue()))
 
 
+def test_a_zip_file_that_lacks_its_beginning_is_refused(open_source: Opener) -> None:
+    """Where the members would begin before the file does, the file is damaged."""
+    whole = zipped(**{"a.json": incompressible(5000)})
+    cut = whole[:4] + whole[3000:]
+
+    with pytest.raises(FormatError, match="damaged or cut off"):
+        read(open_source(cut))
+
+
 def test_encrypted_zip_members_are_refused(open_source: Opener) -> None:
     """What needs a password cannot be read."""
     content = bytearray(zipped(a_json=b"{}"))

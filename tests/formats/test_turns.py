@@ -78,7 +78,7 @@ def test_a_message_that_is_an_end_and_goes_on() -> None:
 
 @given(letters=CONVERSATIONS, joins_replies=st.booleans())
 def test_a_thread_keeps_everything(letters: list[str], joins_replies: bool) -> None:
-    """Each message is in exactly one exchange, in its order, with at most one of a user and then of agents."""
+    """Each message is in exactly one exchange, in its order; what is said is of a user, then of agents."""
     pairing = Pairing(turns(letters), in_a_row(len(letters)), joins_replies=joins_replies)
     exchanges = [exchange.numbers for exchange in pairing]
 
@@ -145,7 +145,10 @@ def test_a_tree_is_walked_thread_by_thread() -> None:
         ),
         pytest.param([Links("a", "a")], "a", [None], id="a message that follows itself"),
         pytest.param(
-            [Links("c", "b"), Links("a", "b"), Links("b", "a")], "bca", [None, 0, 0], id="a circle with a tail"
+            [Links("c", "b"), Links("a", "b"), Links("b", "a")],
+            "bca",
+            [None, 0, 0],
+            id="a circle with a tail",
         ),
         pytest.param([Links("a"), Links("a", None)], "aa", [None, None], id="one key twice"),
         pytest.param([Links(None, 7, 9), Links(["x"], {}, [[], 1])], None, [None, None], id="no keys at all"),
@@ -162,7 +165,12 @@ def test_links_that_are_wrong(links: list[Links], keys: str | None, parents: lis
 
 @given(
     st.lists(
-        st.builds(Links, st.integers(0, 9).map(str), st.integers(0, 9).map(str), st.lists(st.integers(0, 9).map(str)))
+        st.builds(
+            Links,
+            st.integers(0, 9).map(str),
+            st.integers(0, 9).map(str),
+            st.lists(st.integers(0, 9).map(str)),
+        )
     )
 )
 def test_any_links(links: list[Links]) -> None:

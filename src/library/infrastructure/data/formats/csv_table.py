@@ -49,14 +49,15 @@ class CsvWriter(RecordWriter):
         is_safe = self._options.safe_for_spreadsheets
         names = [field.name for field in self._fields] + [SAFE_COLUMN] * is_safe
         self._template = ",".join(["%s"] * len(self._fields) + [IS_SAFE] * is_safe) + _LINE_END
+        self._empty = "" if len(names) > 1 else '""'  # for a blank line is no row
         self._file.write((",".join(names) + _LINE_END).encode())
 
     def write(self, rows: Sequence[Row]) -> None:
         """Write records."""
-        template, is_safe = self._template, self._options.safe_for_spreadsheets
+        template, is_safe, empty = self._template, self._options.safe_for_spreadsheets, self._empty
         for part in row_slices(rows, self._fields, _ROWS_A_PIECE):
             columns = [
-                cells(field, values, is_safe=is_safe)
+                cells(field, values, is_safe=is_safe, empty=empty)
                 for field, values in zip(self._fields, part.columns, strict=True)
             ]
             self._file.write("".join([template % row for row in zip(*columns, strict=True)]).encode())

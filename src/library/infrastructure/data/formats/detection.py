@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
+from contextlib import suppress
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
 from library.infrastructure.data.errors import FormatError
@@ -65,8 +67,11 @@ def _tell(head: bytes) -> ExportFormat | None:
 
 
 def _text(head: bytes) -> str:
-    """Return the head as text without what comes before its first character; nothing, if it is no text."""
-    if b"\x00" in head:
+    """Return the head as text without what comes before its first character; nothing, if it is no text.
+
+    Cells of a table may hold any character, the names in its first line do not.
+    """
+    if b"\x00" in head.partition(b"\n")[0]:
         return ""
     try:
         text = head.decode()
@@ -194,10 +199,8 @@ def _first_rows(text: str, delimiter: str) -> list[list[str]]:
     """Return the names in a table, and its first row if that ends within `text`."""
     rows: list[list[str]] = []
     lines = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
-    try:
-        rows += (row for row, _ in zip(lines, range(3), strict=False) if row)
-    except csv.Error:  # a field that is longer than the reader takes
-        pass
+    with suppress(csv.Error):  # a field that is longer than the reader takes
+        rows += (row for row in islice(lines, 3) if row)
     is_cut = len(rows) == 2 and not text.endswith(("\r", "\n"))
     return (rows[:1] if is_cut else rows[:2]) or [[]]
 

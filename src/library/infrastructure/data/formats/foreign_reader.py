@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from library.infrastructure.data.formats.turns import Exchange, Turn
 
 _SHOWN_TITLE: Final = 60
+_TOO_DEEP: Final = "it is nested too deeply"
 
 
 class NotUnderstoodError(Exception):
@@ -137,6 +138,8 @@ class ForeignReader(RecordReader):
             return self._understand(value)
         except NotUnderstoodError as error:
             return Fault(str(error))
+        except RecursionError:
+            return Fault(_TOO_DEEP)
 
     @abstractmethod
     def _understand(self, value: Any) -> Conversation:
@@ -165,7 +168,7 @@ class ForeignReader(RecordReader):
         try:
             conversation_id = self._conversation_id(conversation)
         except RecursionError:
-            yield place, Fault("it is nested too deeply")
+            yield place, Fault(_TOO_DEEP)
             return
         turns, parents = conversation.turns, conversation.parents
         pairing = Pairing(turns, parents, joins_replies=self.joins_replies)

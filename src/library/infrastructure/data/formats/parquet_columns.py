@@ -11,7 +11,8 @@ from library.infrastructure.data.formats.record_format import Fault
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_FAILURES: Final = (ValueError, OverflowError, KeyError, pa.ArrowException)
+FAILURES: Final = (pa.ArrowException, ValueError, OverflowError, LookupError)
+"""What pyarrow raises over data that it cannot read, besides `OSError`."""
 _MICROSECONDS: Final = {"s": (1_000_000, 1), "ms": (1_000, 1), "us": (1, 1), "ns": (1, 1_000)}
 """By units of time: so many microseconds are so many of them."""
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -22,7 +23,7 @@ def values_of(name: str, column: pa.Array) -> list[Any]:
     convert = _converter(column.type)
     try:
         return convert(column)
-    except _FAILURES:
+    except FAILURES:
         return [_value(name, convert, column.slice(index, 1)) for index in range(len(column))]
 
 
@@ -53,7 +54,7 @@ def _value(name: str, convert: Callable[[pa.Array], list[Any]], one: pa.Array) -
     """Return a value, or a `Fault` that says why there is none."""
     try:
         return convert(one)[0]
-    except _FAILURES as error:
+    except FAILURES as error:
         return Fault(f"{name} cannot be read: {error}")
 
 

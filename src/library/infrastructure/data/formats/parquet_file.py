@@ -9,7 +9,7 @@ from library.infrastructure.data.durable_io import explain_os_errors
 from library.infrastructure.data.errors import FormatError
 from library.infrastructure.data.formats.arrow import pa, pq
 from library.infrastructure.data.formats.exceeded_limits import limit_error
-from library.infrastructure.data.formats.parquet_columns import levels, unpacked_bytes, values_of
+from library.infrastructure.data.formats.parquet_columns import FAILURES, levels, unpacked_bytes, values_of
 from library.infrastructure.data.formats.record_format import Fault, RecordReader, RecordWriter
 from library.infrastructure.data.formats.record_kind import FieldType
 from library.infrastructure.data.formats.row_slices import TEXTUAL, row_slices
@@ -124,18 +124,15 @@ class ParquetReader(RecordReader):
 
     def __iter__(self) -> Iterator[Found]:
         """Read the groups of rows one after the other, some rows at a time."""
-        for batch in self._batches():
-            for part in self._parts(batch):
-                names = part.schema.names
-                columns = list(map(values_of, names, part.columns))
-                self._check_values(part, columns)
-                is_whole = not any(Fault in map(type, column) for column in columns)
-                for row in zip(*columns, strict=True):
-                    self._count += 1
-                    fault = (
-                        None if is_whole else next((each for each in row if isinstance(each, Fault)), None)
-                    )
-                    yield self._count, fault or dict(zip(names, row, strict=True))
+        for part in self._parts():
+            names = part.schema.names
+            columns = list(map(values_of, names, part.columns))
+            self._check_values(part, columns)
+            is_whole = not any(Fault in map(type, column) for column in columns)
+            for row in zip(*columns, strict=True):
+                self._count += 1
+                fault = None if is_whole else next((each for each in row if isinstance(each, Fault)), None)
+                yield self._count, fault or dict(zip(names, row, strict=True))
 
     def close(self) -> None:
         """Close the file."""
@@ -143,7 +140,8 @@ class ParquetReader(RecordReader):
             self._file.close()
             self._file = None
 
-    def _batches(self) -> Iterator[pa.RecordBatch]:
+    def _parts(self) -> Iterator[pa.RecordBatch]:
+        """Read the file in parts whose values can be kept in memory."""
         path = self._source.local_path()
         expected = 0
         try:
@@ -152,12 +150,12 @@ class ParquetReader(RecordReader):
             self._check_metadata(file.metadata, Path(path).stat().st_size)
             for number in range(file.num_row_groups):
                 group = file.metadata.row_group(number)
-                yield from file.iter_batches(_batch_rows(group), row_groups=[number], use_threads=False)
+                for batch in file.iter_batches(_batch_rows(group), row_groups=[number], use_threads=False):
+                    yield from self._cut(batch)
                 expected += group.num_rows
-                if self._count != expected:  # a damaged page may count as none
-                    message = f"{self._name} is damaged: it has {self._count:,} of {expected:,} rows"
-                    raise FormatError(message, path=self._name)
-        except (pa.ArrowException, OSError, ValueError) as error:
+                self._check_count(expected)
+            self._check_count(file.metadata.num_rows)
+        except (*FAILURES, OSError) as error:
             self._refuse_file(error)
 
     def _check_schema(self, schema: pa.Schema) -> None:
@@ -176,7 +174,15 @@ class ParquetReader(RecordReader):
         if size > _RATIO_FROM and size > stored * self._limits.max_ratio:
             raise limit_error(self._limits, "max_ratio", self._name)
 
-    def _parts(self, batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
+    def _check_count(self, expected: int) -> None:
+        """Check that no rows are lost: in damaged files, a page may count as none."""
+        if self._count != expected:
+            message = (
+                f"{self._name} is damaged: {self._count:,} rows can be read where {expected:,} are expected"
+            )
+            raise FormatError(message, path=self._name)
+
+    def _cut(self, batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
         """Cut rows into parts of which none but a single row is large, going by what they unpack to."""
         limits = self._limits
         most = min(_PART_BYTES, limits.max_field_characters, limits.max_record_bytes)
@@ -245,7 +251,10 @@ _TYPES: Final = {
 
 
 def _open(path: str) -> pq.ParquetFile:
-    """Open a file so that it is read in small parts, and texts that rows share are unpacked once."""
+    """Open a file so that it is read in small parts, and a text is unpacked once for all rows that share it.
+
+    What the metadata say of single columns is not asked for: where it is damaged, pyarrow ends the process.
+    """
     options: dict[str, Any] = {
         "buffer_size": _BUFFER_BYTES,
         "pre_buffer": False,
@@ -253,24 +262,16 @@ def _open(path: str) -> pq.ParquetFile:
         "coerce_int96_timestamp_unit": "us",
     }
     with pq.ParquetFile(path, **options) as file:
-        metadata = file.metadata
+        columns = map(file.schema.column, range(file.metadata.num_columns))
         texts = [
-            number
-            for number in range(metadata.num_columns)
-            if file.schema.column(number).physical_type == "BYTE_ARRAY"
-            and file.schema.column(number).logical_type.type != "DECIMAL"
+            column.path
+            for column in columns
+            if column.physical_type == "BYTE_ARRAY" and column.logical_type.type != "DECIMAL"
         ]
-        shared = {
-            column.path_in_schema
-            for group in map(metadata.row_group, range(metadata.num_row_groups))
-            for column in map(group.column, texts)
-            if any("DICTIONARY" in encoding for encoding in column.encodings)
-        }
-    return pq.ParquetFile(path, metadata=metadata, read_dictionary=sorted(shared), **options)
+    return pq.ParquetFile(path, metadata=file.metadata, read_dictionary=texts, **options)
 
 
 def _batch_rows(group: pq.RowGroupMetaData) -> int:
     """Return how many rows of a group to read in one piece, going by their mean size."""
-    values = max((group.column(number).num_values for number in range(group.num_columns)), default=0)
-    mean: int = max(group.total_byte_size, values * 8) // max(group.num_rows, 1)
+    mean: int = group.total_byte_size // max(group.num_rows, 1)
     return max(1, min(_BATCH_ROWS, _BATCH_BYTES // max(mean, 1)))

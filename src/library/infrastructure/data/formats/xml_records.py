@@ -104,10 +104,7 @@ class RecordFinder:
         if size > self._limits.max_record_bytes:
             self._refuse("max_record_bytes")
         if len(self._parser.intern) > _MAX_NAMES:
-            message = (
-                f"{self._name} is no file of records: its elements and attributes have more than "
-                f"{_MAX_NAMES:,} different names"
-            )
+            message = f"{self._name} is no file of records: it has more than {_MAX_NAMES:,} different names"
             raise FormatError(message, path=self._name)
         unfinished = self._fed - self._parser.CurrentByteIndex
         if unfinished > max(self._max_characters, _TAG_BYTES):

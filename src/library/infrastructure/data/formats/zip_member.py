@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import zipfile
 import zlib
@@ -24,6 +25,8 @@ _WANTED: Final = "conversations.json"
 _SHOWN_MEMBERS: Final = 10
 _ENCRYPTED: Final = 1
 """The flag of a member that needs a password."""
+_DAMAGE: Final = (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, ValueError, EOFError)
+"""What `zipfile` raises where a file is damaged."""
 
 
 def is_zip(magic: bytes) -> bool:
@@ -44,31 +47,28 @@ class ZipMember(Layer):
         """
         self._file = file
         self._name = name
+        self.position = 0
+        """How far the file was read."""
         try:
             with explain_os_errors("read", name):
                 self._zip = zipfile.ZipFile(file)
                 member = self._chosen(self._zip.infolist())
                 self._content = cast(zipfile.ZipExtFile, self._zip.open(member))
                 size = min(member.compress_size, os.fstat(file.fileno()).st_size)
-        except (zipfile.BadZipFile, NotImplementedError, RuntimeError, ValueError, EOFError) as error:
+        except BaseException as error:
             file.close()
-            raise self._damaged(error) from error
-        except BaseException:
-            file.close()
+            if isinstance(error, _DAMAGE) or _is_wrong_place(error.__cause__):
+                raise self._damaged(error) from error
             raise
         self._meter = Meter(limits, name, lambda: size)
-
-    @property
-    def position(self) -> int:
-        """How far the file was read."""
-        return 0 if self._file.closed else self._file.tell()
 
     def part(self, size: int) -> bytes:
         """Return some bytes."""
         try:
             with explain_os_errors("read", self._name):
                 data = self._content.read1(size)
-        except (zipfile.BadZipFile, zlib.error, EOFError) as error:
+                self.position = self._file.tell()
+        except _DAMAGE as error:
             raise self._damaged(error) from error
         self._meter.count(len(data))
         return data
@@ -106,6 +106,11 @@ class ZipMember(Layer):
             message = f"{member.filename} in {self._name} {reason}: unpack it, and import the file itself"
             raise FormatError(message, path=self._name)
 
-    def _damaged(self, error: Exception) -> FormatError:
+    def _damaged(self, error: BaseException) -> FormatError:
         message = f"{self._name} is a zip file that is damaged or cut off ({error}); get a whole copy of it"
         return FormatError(message, path=self._name)
+
+
+def _is_wrong_place(error: BaseException | None) -> bool:
+    """Tell whether the system refused a place in the file: that of a damaged zip file may be negative."""
+    return isinstance(error, OSError) and error.errno == errno.EINVAL

@@ -7,6 +7,7 @@ import re
 import sys
 import traceback
 from importlib import import_module
+from io import TextIOWrapper
 from typing import TYPE_CHECKING, Any, Final
 
 import click
@@ -28,24 +29,25 @@ _PASSWORD: Final = re.compile(
 
 def exit_code_of(command: Callable[[], Any], settings: Settings) -> int:
     """Run a command to its end, and return its exit code; nothing is raised but what ends the process."""
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # what the locale has no character for
     try:
         try:
             result = command()
         finally:
             sys.stdout.flush()
+    except click.exceptions.Exit as end:
+        return end.exit_code
     except KeyboardInterrupt:
+        if sys.stderr.isatty():
+            sys.stderr.write("\n")  # behind the ^C
         return exit_codes.INTERRUPTED
-    except click.Abort as abort:
-        return (
-            exit_codes.INTERRUPTED if isinstance(abort.__cause__, KeyboardInterrupt) else exit_codes.FAILURE
-        )
     except Exception as error:  # noqa: BLE001 - whatever it is, a person gets a line
         if _is_closed_pipe(error):
             return _end_at_closed_pipe()
         if COMPLETION_VARIABLE in os.environ:
             return exit_codes.SUCCESS  # the shell waits for a list, and nobody for an error
         return _report(error, settings)
-    # `--help` and `--version` give their exit code, commands nothing, or theirs.
     return result if isinstance(result, int) else exit_codes.SUCCESS
 
 

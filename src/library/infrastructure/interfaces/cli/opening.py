@@ -52,19 +52,21 @@ def adapter_of(job: Job) -> DatabaseAdapter:
     return adapter
 
 
-def existing(job: Job, kind: str | None = None, table: str | None = None) -> DatabaseAdapter:
+def existing(job: Job, kind: str | None = None) -> DatabaseAdapter:
     """Build the adapter of a database that is there already.
 
     Args:
         job: the job.
         kind: what it must keep, "conversations" or "sessions"; `None`: whatever it is.
-        table: where; default: as the settings say.
 
     Raises:
         NotFound: there is no such database, or no such table in it.
 
     """
     adapter = adapter_of(job)
+    name = "" if kind is None else table_of(job.settings, kind)
+    if kind is not None:
+        (adapter.sessions if kind == "sessions" else adapter.conversations)(name)  # refuses what is no name
     file = inventory.file_of(adapter)
     if file is not None and not file.exists():
         raise NotFound(
@@ -72,7 +74,7 @@ def existing(job: Job, kind: str | None = None, table: str | None = None) -> Dat
             "--database"
         )
     if file is not None and kind is not None:
-        _check_table(file, kind, table or table_of(job.settings, kind))
+        _check_table(file, kind, name)
     return adapter
 
 

@@ -25,13 +25,18 @@ class _Input(io.RawIOBase):
         super().__init__()
         self._descriptor = descriptor
         self._stopped, self._stop = os.pipe()
+        self._is_at_end = False
 
     def read(self, size: int = -1) -> bytes:
         """Wait for bytes, and return some; none at the end."""
+        if self._is_at_end:
+            return b""  # a terminal would wait for more
         ready, _, _ = select.select([self._descriptor, self._stopped], [], [])
         if self._stopped in ready:
             raise InterruptedError(errno.EINTR, "reading was interrupted")
-        return os.read(self._descriptor, size if size > 0 else 1 << 16)
+        data = os.read(self._descriptor, size if size > 0 else 1 << 16)
+        self._is_at_end = not data
+        return data
 
     def stop(self) -> None:
         """Have whoever waits for bytes get an error."""

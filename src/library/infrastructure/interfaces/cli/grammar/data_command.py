@@ -6,12 +6,14 @@ go into one `Settings`. What a command does is named, not imported; see `loading
 
 from __future__ import annotations
 
+import os
 import sys
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from library.infrastructure.interfaces.cli.ending import exit_code_of
+from library.infrastructure.interfaces.cli.ending import COMPLETION_VARIABLE, exit_code_of
 from library.infrastructure.interfaces.cli.loading import load
 from library.infrastructure.interfaces.cli.settings import Settings
 
@@ -186,17 +188,19 @@ class Program(DataGroup):
         self,
         args: Sequence[str] | None = None,
         prog_name: str | None = None,  # noqa: ARG002 - as click has it
-        complete_var: str | None = None,
+        complete_var: str | None = None,  # noqa: ARG002 - as click has it
         standalone_mode: bool = True,  # noqa: FBT001, FBT002 - as click has it
         windows_expand_args: bool = True,  # noqa: FBT001, FBT002, ARG002 - as click has it
         **extra: Any,
     ) -> Any:
-        """Run, and end the process; see `click.Command.main`."""
+        """Run, and end the process.
+
+        This takes the place of `click.Command.main`, which has exit codes and words of its own for Ctrl-C
+        and closed pipes.
+        """
         settings = extra.setdefault("obj", Settings())
-        code = exit_code_of(
-            lambda: click.Group.main(self, args, PROGRAM, complete_var, standalone_mode=False, **extra),
-            settings,
-        )
+        arguments = list(sys.argv[1:] if args is None else args)
+        code = exit_code_of(lambda: self._run(arguments, extra), settings)
         if not standalone_mode:
             return code
         sys.exit(code)
@@ -205,3 +209,11 @@ class Program(DataGroup):
         """Run, and return the exit code."""
         code: int = self.main(arguments, standalone_mode=False)
         return code
+
+    def _run(self, arguments: list[str], extra: dict[str, Any]) -> Any:
+        asked_by_shell = os.environ.get(COMPLETION_VARIABLE)
+        if asked_by_shell:
+            complete = import_module("click.shell_completion").shell_complete
+            return complete(self, extra, PROGRAM, COMPLETION_VARIABLE, asked_by_shell)
+        with self.make_context(PROGRAM, arguments, **extra) as context:
+            return self.invoke(context)

@@ -38,7 +38,9 @@ class NamedChoice(click.Choice[str]):
     def get_invalid_choice_message(self, value: Any, ctx: click.Context | None) -> str:
         """Return the text of the error."""
         message = super().get_invalid_choice_message(value, ctx).rstrip(".")
-        near = get_close_matches(str(value).lower(), self.choices, 1, 0.5)
+        typed = str(value).lower()
+        near = [each for each in self.choices if each.startswith(typed)]
+        near = near or get_close_matches(typed, self.choices, 1, 0.5)
         return f"{message}. Did you mean {near[0]!r}?" if near else message
 
 

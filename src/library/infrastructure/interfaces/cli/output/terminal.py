@@ -190,7 +190,7 @@ class TerminalPresenter(Presenter):
         self._console.print()
 
     def _charts(self, metrics: PerformanceMetrics) -> None:
-        room = max(10, min(self._console.width - _LABEL - 3, 4 * len(metrics.per_day), _WIDEST))
+        room = max(10, min(self._console.width - _LABEL - 3, _WIDEST))
         columns, days = columns_of(metrics.per_day, room)
         repeat = max(1, min(3, room // len(columns)))
         each = "a day" if days == 1 else f"every {days} days"
@@ -203,18 +203,14 @@ class TerminalPresenter(Presenter):
         first, last = short_day(metrics.per_day[0].day), short_day(metrics.per_day[-1].day)
         gap = len(columns) * repeat - len(first) - len(last)
         dates = f"{first}{' ' * gap}{last}" if gap > 0 else first if first == last else f"{first} - {last}"
-        self._line(Text(f"{'':>{_LABEL}}   {dates}", "dim"))
+        self._fitted(Text(f"{'':>{_LABEL}}   {dates}", "dim"))
 
     def _chart(self, title: str, top: str, lines: Sequence[str], repeat: int) -> None:
-        self._line(Text(f"{'':>{_LABEL}}   {title}", "dim"))
+        self._fitted(Text(f"{'':>{_LABEL}}   {title}", "dim"))
         for number, line in enumerate(lines):
             label = top if number == 0 else "0" if number == len(lines) - 1 else ""
-            wide = "".join(cell * repeat for cell in line)
-            self._line(
-                Text.assemble(
-                    (f"{label:>{_LABEL}} ┤ " if label else f"{'':>{_LABEL}} │ ", "dim"), (wide, "cyan")
-                )
-            )
+            axis = f"{label:>{_LABEL}} {'┤' if label else '│'} "
+            self._fitted(Text.assemble((axis, "dim"), ("".join(cell * repeat for cell in line), "cyan")))
         self._console.print()
 
     def _marked(self, snippet: str) -> Text:
@@ -230,6 +226,9 @@ class TerminalPresenter(Presenter):
 
     def _line(self, text: Text) -> None:
         self._console.print(text, soft_wrap=True)
+
+    def _fitted(self, text: Text) -> None:
+        self._console.print(text, no_wrap=True, overflow="ellipsis")
 
     def _wrapped(self, text: Text, indent: int) -> None:
         width = min(_WIDEST, self._console.width)

@@ -1,0 +1,179 @@
+"""The command as a process: pipes, signals, standard input, and what it imports."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from conftest import Command, Run
+
+MODULE = "library.infrastructure.interfaces.cli.main"
+Begin = Any
+"""A function like `subprocess.Popen`, all pipes of whose processes are there."""
+SCRIPT = Path(sys.executable).with_name("nanobrain-data")
+HEAVY = ("apsw", "asyncio", "library.infrastructure.data", "orjson", "pydantic", "rich")
+
+
+@pytest.fixture
+def begin(folder: Path) -> Iterator[Callable[..., Any]]:
+    """Start the command with pipes."""
+    started: list[subprocess.Popen[bytes]] = []
+
+    def begin(*arguments: str, **options: Any) -> subprocess.Popen[bytes]:
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | options
+        line = [sys.executable, "-m", MODULE, *arguments]
+        started.append(subprocess.Popen(line, cwd=folder, **pipes))
+        return started[-1]
+
+    yield begin
+    for child in started:
+        if child.poll() is None:
+            child.kill()
+            child.wait()
+        for pipe in (child.stdin, child.stdout, child.stderr):
+            if pipe is not None:
+                with contextlib.suppress(OSError):
+                    pipe.close()
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["--version"], ["search", "--help"], ["sessions"], ["serach"]]
+)
+def test_help_imports_little(folder: Path, arguments: list[str]) -> None:
+    """Neither the library nor rich, nor a driver: that would take several times as long."""
+    program = (
+        f"import sys; from {MODULE} import main; main({arguments!r}); "
+        f"print(sorted(set(sys.modules) & set({HEAVY!r})), file=sys.stderr)"
+    )
+    child = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=30)
+
+    assert child.stderr.splitlines()[-1] == "[]"
+
+
+@pytest.mark.usefixtures("database")
+def test_rich_is_for_terminals(folder: Path) -> None:
+    """In a pipe, it is not imported."""
+    program = f"import sys; from {MODULE} import main; main(['list']); print('rich' in sys.modules)"
+    child = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=30, cwd=folder
+    )
+
+    assert child.stdout.splitlines()[-1] == "False"
+
+
+def test_the_script_is_installed(folder: Path) -> None:
+    """It prints its version."""
+    child = subprocess.run([SCRIPT, "--version"], capture_output=True, text=True, timeout=30)
+
+    assert child.stdout.startswith("nanobrain-data ")
+    assert child.stderr == ""
+
+
+@pytest.mark.usefixtures("database")
+def test_exit_codes(command: Command) -> None:
+    """Those of the process are those of the command."""
+    assert command("search", "zebra").returncode == 0
+    assert command("show", "zebra").returncode == 3
+
+
+def test_a_pipe_that_is_closed(run: Run, folder: Path, begin: Begin) -> None:
+    """With `| head -1` it ends without a word, whether it lists or exports."""
+    line = '{"conversation_id": "c", "user_input": "%s", "agent_response": "", "timestamp": "2026-11-23"}\n'
+    (folder / "many.jsonl").write_text("".join(line % (str(number) * 500) for number in range(1000)))
+    assert run("import", "many.jsonl").exit_code == 0
+    for arguments in (["tail", "--lines", "1000"], ["export"]):
+        child = begin(*arguments)
+        assert child.stdout.readline()
+        child.stdout.close()
+        assert child.stderr.read() == b""
+        assert child.wait(30) == 141
+
+
+@pytest.mark.usefixtures("database")
+def test_a_full_disk(folder: Path, begin: Begin) -> None:
+    """What cannot be written is an error of one line."""
+    if not Path("/dev/full").exists():
+        pytest.skip("there is no /dev/full here")
+    with open("/dev/full", "wb") as full:
+        child = begin("list", stdout=full)
+        _, stderr = child.communicate(timeout=30)
+
+    assert child.returncode == 1
+    assert stderr.startswith(b"error: ")
+    assert stderr.count(b"\n") == 1
+
+
+@pytest.mark.usefixtures("database")
+def test_standard_input_and_output(command: Command) -> None:
+    """An export is imported through a pipe."""
+    exported = command("export").stdout
+    imported = command("import", "-", "--database", "new.db", "--json", input=exported)
+
+    (report,) = json.loads(imported.stdout)
+    assert (report["file"], report["written"]) == ("-", 7)
+    assert imported.stderr == ""
+
+
+def test_follow_prints_what_others_save(run: Run, database: Path, begin: Begin) -> None:
+    """At once, until Ctrl-C: exit code 130, and nothing more."""
+    child = begin("tail", "--follow", "--jsonl", "--lines", "1", stdin=subprocess.DEVNULL)
+    assert json.loads(child.stdout.readline())["message_id"] == 7
+    (database.parent / "new.jsonl").write_text(
+        '{"conversation_id": "c", "user_input": "Now?", "agent_response": "Now.", "timestamp": "2026-11-23"}\n'
+    )
+    assert run("import", "new.jsonl").exit_code == 0
+    assert json.loads(child.stdout.readline())["user_input"] == "Now?"
+    child.send_signal(signal.SIGINT)
+    stdout, stderr = child.communicate(timeout=30)
+    assert (child.returncode, stdout, stderr) == (130, b"", b"")
+
+
+def test_ctrl_c_during_an_import(run: Run, folder: Path, begin: Begin) -> None:
+    """While it waits for standard input: exit code 130 at once, and nothing is imported."""
+    child = begin("import", "-")
+    line = b'{"conversation_id": "c", "user_input": "?", "agent_response": "!", "timestamp": "2026-11-23"}\n'
+    child.stdin.write(line * 1000)
+    child.stdin.flush()
+    while not (folder / "conversations.db").exists():
+        time.sleep(0.02)
+    time.sleep(0.2)
+    child.send_signal(signal.SIGINT)
+    assert child.wait(10) == 130
+    stdout, stderr = child.communicate(timeout=30)
+    assert (stdout, stderr) == (b"", b"")
+    assert run("list").stdout == ""
+
+
+@pytest.mark.usefixtures("database")
+def test_ctrl_c_from_the_first_moment_on(folder: Path, begin: Begin) -> None:
+    """Whenever it comes, no traceback is printed."""
+    for delay in (0.05, 0.15, 0.3):
+        child = begin("tail", "--follow", stdin=subprocess.DEVNULL)
+        time.sleep(delay)
+        child.send_signal(signal.SIGINT)
+        _, stderr = child.communicate(timeout=30)
+        if child.returncode == 130:
+            assert stderr == b""
+        else:  # Python itself was still starting
+            assert delay < 0.1
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
+def test_a_locale_that_knows_few_characters(command: Command, database: Path, encoding: str) -> None:
+    """What it cannot show is escaped."""
+    shown = command("list", env={**os.environ, "PYTHONIOENCODING": encoding})
+
+    assert shown.returncode == 0
+    assert "trip" in shown.stdout
