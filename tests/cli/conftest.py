@@ -108,8 +108,8 @@ def database(filled: Path, folder: Path) -> Path:
 def run(folder: Path) -> Run:
     """Run the command within this process, without a terminal."""
 
-    def run(*arguments: object, input: str | None = None) -> Result:
-        result = CliRunner().invoke(ROOT, [str(each) for each in arguments], input=input)
+    def run(*arguments: object) -> Result:
+        result = CliRunner().invoke(ROOT, [str(each) for each in arguments])
         if result.exception is not None and not isinstance(result.exception, SystemExit):
             raise result.exception
         return result

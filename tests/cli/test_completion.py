@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from conftest import Command, Run
+    from conftest import Run
 
 PREFIX = "nanobrain-data"
 
@@ -26,7 +27,7 @@ def complete(run: Run, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], list[
         monkeypatch.setenv("COMP_CWORD", str(len(f"{PREFIX} {line}".split(" ")) - 1))
         result = run()
         assert (result.exit_code, result.stderr) == (0, "")
-        return [value.partition(",")[2] for value in result.stdout.splitlines()]
+        return [value.partition(",")[2] for value in result.stdout.splitlines() if value]
 
     return complete
 
@@ -102,8 +103,11 @@ def test_scripts(run: Run, shell: str) -> None:
     assert f"_NANOBRAIN_DATA_COMPLETE={shell}_complete" in script.stdout
 
 
-def test_the_script_of_bash_can_be_read(command: Command, folder: Path) -> None:
-    """`eval` of it leaves a completion for the command."""
-    script = command("completion", "bash").stdout
+def test_bash_takes_its_script(run: Run) -> None:
+    """It has a completion for the command then."""
+    script = run("completion", "bash").stdout
+    child = subprocess.run(
+        ["bash", "--norc", "-c", f"{script}\ncomplete -p nanobrain-data"], capture_output=True, text=True
+    )
 
-    assert script.rstrip().endswith("nanobrain-data;") or "complete" in script
+    assert child.stdout.endswith("nanobrain-data\n")

@@ -173,7 +173,7 @@ def test_long_texts_are_wrapped_not_cut(show: Callable[..., Shown], run: Run, fo
     record = {
         "conversation_id": "long",
         "user_input": text,
-        "agent_response": "x" * 300,
+        "agent_response": "§" * 300,
         "timestamp": "2026-11-23",
     }
     (folder / "long.jsonl").write_text(json.dumps(record), encoding="utf-8")
@@ -181,4 +181,4 @@ def test_long_texts_are_wrapped_not_cut(show: Callable[..., Shown], run: Run, fo
     shown = without_colours(show("show", "long", columns=60).text)
 
     assert shown.count("北京烤鸭"[0]) == 60
-    assert shown.count("x") == 300
+    assert shown.count("§") == 300

@@ -232,10 +232,10 @@ async def first_id(history: ConversationHistoryUnit) -> int:
 def suggestions(message_id: int) -> list[tuple[str, str]]:
     """Return what to try next."""
     return [
-        ("make run ARGS='--search \"latte OR mocha\"'", "search for what you like"),
-        (f"make run ARGS='--show {message_id}'", "read the conversation of an exchange"),
-        ("make run", "once more: nothing is saved twice"),
-        ("make run ARGS=--fresh", "start again with an empty database"),
+        ("make history ARGS='--search \"latte OR mocha\"'", "search for what you like"),
+        (f"make history ARGS='--show {message_id}'", "read the conversation of an exchange"),
+        ("make history", "once more: nothing is saved twice"),
+        ("make history ARGS=--fresh", "start again with an empty database"),
         ("make workflow", "the same conversations as a live workflow"),
         (".venv/bin/python examples/library/data/chat_service.py", "a chat service in one file"),
         ("less docs/sessions.md docs/conversations.md", "how to do all this in a program of yours"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from itertools import pairwise
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rich import box
 from rich.cells import cell_len
@@ -64,8 +64,10 @@ def print_results(console: Console, query: str, results: Sequence[SearchResult],
     found = f"{len(results)} best" if results else "nothing found"
     say(console, Text("  ").append(query, "bold cyan").append(f"  {found}, {took_ms:.1f} ms", "dim"))
     for each in results:
-        source = str(each.metadata.get("source", each.conversation_id))
-        label = (f"{f'#{each.message_id}':>9} {clean(source):<12} ", "dim")
+        source: Any = each.metadata.get("source", each.conversation_id)
+        if isinstance(source, dict):  # of an import
+            source = source.get("format", each.conversation_id)
+        label = (f"{f'#{each.message_id}':>9} {clean(str(source)):<12} ", "dim")
         line = Text.assemble(label, marked(console, each.snippet))
         line.truncate(console.width, overflow="ellipsis")  # in columns: a Chinese character takes two
         say(console, line)

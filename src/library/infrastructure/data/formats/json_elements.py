@@ -174,12 +174,7 @@ class JsonElements:
                 return b""
 
     def _element(self, *, may_end_text: bool = False) -> bytes:
-        """Return the element that comes next, however large.
-
-        Args:
-            may_end_text: whether the text may end with a number, which then is whole as well.
-
-        """
+        """Return the element that comes next, however large; a number may be ended by the end of the text."""
         first = self._next()
         if not first:
             raise self._cut_off()

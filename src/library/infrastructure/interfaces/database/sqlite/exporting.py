@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     from library.infrastructure.data.record_transfer import RowTarget
     from library.infrastructure.interfaces.database.sqlite.engine import Engine
 
-_PAGE_ROWS: Final = 1000
+_PAGE_ROWS: Final = 300
+"""So few that what is made of them stays in the processor's cache until it is written."""
 _PAGE_CHARACTERS: Final = 1_000_000
 _PART_ROWS: Final = 50
 """After so many rows their length is looked at."""
