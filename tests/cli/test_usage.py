@@ -50,9 +50,7 @@ def test_nothing_is_made_where_there_is_no_database(
     assert list(folder.iterdir()) == []
 
 
-@pytest.mark.parametrize(
-    "arguments", [each for each in READING if each[0] not in {"backup", "check", "migrate"}]
-)
+@pytest.mark.parametrize("arguments", READING, ids=" ".join)
 def test_no_table_is_made_in_the_database_of_others(
     run: Run, folder: Path, arguments: tuple[str, ...]
 ) -> None:

@@ -10,6 +10,7 @@ import json
 import os
 import random
 import select
+import shutil
 import signal
 import socket
 import subprocess
@@ -200,3 +201,41 @@ def strays() -> Callable[[Path], list[str]]:
         return [found.name for found in folder.iterdir() if found.name.endswith(".tmp")]
 
     return strays
+
+
+@pytest.fixture
+def disk_of(tmp_path: Path) -> Iterator[Callable[[int], Path]]:
+    """Mount a file system of so many bytes; where that is not allowed, the test is skipped.
+
+    Tests with a limited file size stand in there.
+    """
+    folder = tmp_path / "disk"
+    with ExitStack() as mounts:
+
+        def mount(size: int) -> Path:
+            folder.mkdir()
+            if os.geteuid() != 0 or shutil.which("mount") is None:
+                pytest.skip("only root can mount a small disk")
+            command = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)]
+            mounted = subprocess.run(command, capture_output=True, text=True)
+            if mounted.returncode:
+                pytest.skip(f"no small disk can be mounted here: {mounted.stderr.strip()}")
+            mounts.callback(subprocess.run, ["umount", str(folder)], check=True)
+            return folder
+
+        yield mount
+
+
+@pytest.fixture
+def use_up() -> Callable[[Path], None]:
+    """Write into a file until its disk has no more room."""
+
+    def use_up(ballast: Path) -> None:
+        with ballast.open("wb", buffering=0) as file:
+            try:
+                while True:
+                    file.write(bytes(1 << 12))
+            except OSError:
+                return
+
+    return use_up

@@ -6,8 +6,6 @@ import asyncio
 import contextlib
 import json
 import os
-import shutil
-import subprocess
 import time
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -33,7 +31,7 @@ from library.infrastructure.data import (
 from library.infrastructure.interfaces.database import SQLiteAdapter
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator
+    from collections.abc import AsyncIterator, Callable
     from pathlib import Path
 
 NOON = datetime(2024, 5, 17, 12, tzinfo=UTC)
@@ -98,28 +96,9 @@ def change(path: Path, *statements: str) -> None:
 
 
 @pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """Mount a file system of 4 MB; where that is not allowed, the test with a limited file size stands in."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    options = ["-t", "tmpfs", "-o", f"size={4 * MEGABYTE}", "tmpfs", str(folder)]
-    if os.geteuid() != 0 or shutil.which("mount") is None:
-        pytest.skip("only root can mount a small disk")
-    mounted = subprocess.run(["mount", *options], capture_output=True, text=True)
-    if mounted.returncode:
-        pytest.skip(f"no small disk can be mounted here: {mounted.stderr.strip()}")
-    yield folder
-    subprocess.run(["umount", str(folder)], check=True)
-
-
-def use_up(ballast: Path) -> None:
-    """Write until there is no more room."""
-    with ballast.open("wb", buffering=0) as file:
-        try:
-            while True:
-                file.write(bytes(1 << 12))
-        except OSError:
-            return
+def small_disk(disk_of: Callable[[int], Path]) -> Path:
+    """Mount a small file system."""
+    return disk_of(4 * MEGABYTE)
 
 
 async def create_all(manager: SessionManager, numbers: range, size: int) -> tuple[dict[str, int], list[Any]]:
@@ -159,7 +138,9 @@ async def test_a_disk_that_fills_up_while_tasks_create(small_disk: Path, clock: 
 
 
 @pytest.fixture
-async def on_a_full_disk(small_disk: Path, clock: Clock) -> AsyncIterator[tuple[SessionManager, str, str]]:
+async def on_a_full_disk(
+    small_disk: Path, clock: Clock, use_up: Callable[[Path], None]
+) -> AsyncIterator[tuple[SessionManager, str, str]]:
     """Open sessions on a disk that is full: one that has expired, and one with activity held in memory."""
     async with manager_of(small_disk / "sessions.db", clock) as manager:
         expired_id = await manager.create_session("ann", {"number": 0})

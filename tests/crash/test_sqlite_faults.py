@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import shutil
-import subprocess
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -29,7 +27,7 @@ from library.infrastructure.data import (
 from library.infrastructure.interfaces.database import SQLiteAdapter
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from pathlib import Path
 
 NOON = datetime(2024, 5, 17, 12, tzinfo=UTC)
@@ -75,28 +73,9 @@ def change(path: Path, *statements: str) -> None:
 
 
 @pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """Mount a file system of 4 MB; where that is not allowed, the test with a limited file size stands in."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    options = ["-t", "tmpfs", "-o", f"size={4 * MEGABYTE}", "tmpfs", str(folder)]
-    if os.geteuid() != 0 or shutil.which("mount") is None:
-        pytest.skip("only root can mount a small disk")
-    mounted = subprocess.run(["mount", *options], capture_output=True, text=True)
-    if mounted.returncode:
-        pytest.skip(f"no small disk can be mounted here: {mounted.stderr.strip()}")
-    yield folder
-    subprocess.run(["umount", str(folder)], check=True)
-
-
-def use_up(ballast: Path) -> None:
-    """Write until there is no more room."""
-    with ballast.open("wb", buffering=0) as file:
-        try:
-            while True:
-                file.write(bytes(1 << 12))
-        except OSError:
-            return
+def small_disk(disk_of: Callable[[int], Path]) -> Path:
+    """Mount a small file system."""
+    return disk_of(4 * MEGABYTE)
 
 
 async def save_all(
@@ -147,7 +126,7 @@ async def test_a_disk_that_fills_up_while_tasks_save(small_disk: Path) -> None:
         assert [] == await adapter.check()
 
 
-async def test_reading_on_a_full_disk(small_disk: Path) -> None:
+async def test_reading_on_a_full_disk(small_disk: Path, use_up: Callable[[Path], None]) -> None:
     """With no byte left, what is there can be read and searched, what was not yet indexed left out."""
     path = small_disk / "conversations.db"
     async with SQLiteAdapter(path) as adapter, ConversationHistoryUnit(adapter) as unit:
@@ -164,7 +143,7 @@ async def test_reading_on_a_full_disk(small_disk: Path) -> None:
         assert ["later499"] == [each.user_input for each in await unit.search_conversations("later499")]
 
 
-async def test_opening_on_a_full_disk(small_disk: Path) -> None:
+async def test_opening_on_a_full_disk(small_disk: Path, use_up: Callable[[Path], None]) -> None:
     """A database on a full disk opens to be read or is refused by name; with room it opens as before."""
     path = small_disk / "conversations.db"
     await fill(path)
@@ -188,7 +167,9 @@ async def test_opening_on_a_full_disk(small_disk: Path) -> None:
 
 
 @pytest.mark.parametrize("room", [0, 200_000])
-async def test_an_erasure_on_a_full_disk(room: int, small_disk: Path, start: Callable[..., Any]) -> None:
+async def test_an_erasure_on_a_full_disk(
+    room: int, small_disk: Path, start: Callable[..., Any], use_up: Callable[[Path], None]
+) -> None:
     """A deletion that is refused changed nothing; one that is not is completed, once there is room."""
     path = small_disk / "conversations.db"
     async with SQLiteAdapter(path) as adapter, ConversationHistoryUnit(adapter) as unit:

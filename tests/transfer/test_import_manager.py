@@ -337,7 +337,7 @@ async def test_places_are_those_of_the_format(
 async def test_a_file_that_is_cut_off_is_refused(
     name: str, tmp_path: Path, importer: ImportManager, history: ConversationHistoryUnit
 ) -> None:
-    """Wherever it is cut, and nothing is stored; of a table, what stands before the cut may be a whole one."""
+    """Wherever it is cut; nothing is stored. Of a table, what stands before the cut may be a whole one."""
     texts = [f"text, {number}\n" for number in range(40)]
     await history.save_messages_batch([ConversationMessage("c", text, "x", NOON, 1.0) for text in texts])
     whole = tmp_path / f"whole.{name}"

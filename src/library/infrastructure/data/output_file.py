@@ -79,7 +79,7 @@ class OutputFile:
                 former = os.stat(self._path) if os.path.exists(self._path) else None
                 descriptor = self._stack.enter_context(replacing(self._path, former, durable=True))
                 raw = self._stack.enter_context(open(descriptor, "wb", buffering=0, closefd=False))  # noqa: SIM115
-            self._counted.take_over(raw.write)
+            self._counted.take_over(self._explaining(raw.write))
             buffered = io.BufferedWriter(cast(Any, self._counted), _BUFFER_BYTES)
             self._stack.enter_context(buffered)
             return self._compressed(buffered)
@@ -101,7 +101,7 @@ class OutputFile:
 
     def abandon(self) -> None:
         """Close without giving the file its name; what was there before stays."""
-        with suppress(_AbandonedError, OSError):
+        with suppress(_AbandonedError, OSError, StorageError):
             self._stack.__exit__(_AbandonedError, _AbandonedError(), None)
 
     def _compressed(self, raw: BinaryIO) -> BinaryIO:
@@ -117,6 +117,15 @@ class OutputFile:
 
     def _explained(self) -> Any:
         return explain_os_errors("write", self.name)
+
+    def _explaining(self, write: Callable[[Any], int | None]) -> Callable[[Any], int | None]:
+        """Have the errors of a file of ours explained; those of a stream that was handed in are its owner's."""
+
+        def explaining(data: Any) -> int | None:
+            with self._explained():
+                return write(data)
+
+        return explaining
 
     def _remove_left_behind(self) -> None:
         """Remove what exports to the same place left that were killed."""

@@ -50,14 +50,14 @@ class RecordWriter(ABC):
         self._fields = tuple(fields)
         self._options = options
 
-    def begin(self) -> None:
+    def begin(self) -> None:  # noqa: B027 - many formats have nothing there
         """Write what comes before the first record."""
 
     @abstractmethod
     def write(self, rows: Sequence[Row]) -> None:
         """Write records; each row holds the values of `fields`, in their order."""
 
-    def finish(self) -> None:
+    def finish(self) -> None:  # noqa: B027 - as above
         """Write what comes behind the last record; the file stays open."""
 
 
@@ -72,8 +72,8 @@ Found = tuple[int | str, "dict[str, Any] | Fault"]
 
 The place is a number that counts from 1 (see `RecordReader.place_name`), or a text that says it all, such as
 `conversation 3 ("A title")`. Values are as the format has them: text everywhere in CSV and XML. A value that
-is not there has no key, or is `None`. A moment is an ISO 8601 text, a `datetime`, or a number of seconds since
-1970 (of milliseconds, from 1e11 on); what is JSON is a `dict`, or the text of one.
+is not there has no key, or is `None`. A moment is an ISO 8601 text, a `datetime`, or a number of seconds
+since 1970 (of milliseconds, from 1e11 on); what is JSON is a `dict`, or the text of one.
 """
 
 
@@ -100,9 +100,10 @@ class RecordReader(ABC):
     is_own: ClassVar[bool] = True
     """Whether the records are in the fields of `RecordKind`, and `message_id`s are what this library gave.
 
-    A reader of a foreign format gives exchanges in these fields, with ids of its own making that count from 1
-    within the file, so that `parent_id` can name one that came earlier. It gives the exchanges of a conversation
-    one after the other, and in the place of times that the source does not tell, the same each time it is read.
+    A reader of a foreign format gives exchanges in these fields, with ids of its own making that count from
+    1 within the file, so that `parent_id` can name one that came earlier. It gives the exchanges of a
+    conversation one after the other, and in the place of times that the source does not tell, the same each
+    time it is read.
     """
 
     def __init__(self, source: Source, kind: RecordKind, options: ReadOptions) -> None:
@@ -115,7 +116,7 @@ class RecordReader(ABC):
     def __iter__(self) -> Iterator[Found]:
         """Read from the beginning to the end; called once."""
 
-    def close(self) -> None:
+    def close(self) -> None:  # noqa: B027 - as above
         """Give up what is open; also called when the iterator was not run to its end."""
 
     def describe(self, place: int | str) -> str:

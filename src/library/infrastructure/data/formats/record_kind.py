@@ -24,7 +24,7 @@ class FieldType(Enum):
     FLAG = "flag"
     """A `bool`."""
     JSON = "json"
-    """A `str` that holds a JSON object, as UTF-8 JSON text without line breaks; integers may have any size."""
+    """A `str` that holds a JSON object, as JSON text without line breaks; integers may have any size."""
 
 
 @dataclass(frozen=True, slots=True)

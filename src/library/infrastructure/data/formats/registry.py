@@ -79,7 +79,8 @@ def writer_class(format: ExportFormat, kind: str) -> type[RecordWriter]:  # noqa
     """
     entry = _entry(format, kind)
     if entry.writer is None:
-        known = ", ".join(each.value for each, entry in _ENTRIES.items() if entry.writer and kind in entry.kinds)
+        writable = [each for each, other in _ENTRIES.items() if other.writer and kind in other.kinds]
+        known = ", ".join(each.value for each in writable)
         raise InvalidOptionError(
             f"the format {format.value} can be imported, but not exported: choose one of {known}",
             option="format",

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import sys
-import traceback
 from importlib import import_module
 from io import TextIOWrapper
 from typing import TYPE_CHECKING, Any, Final
@@ -62,7 +61,8 @@ def _report(error: Exception, settings: Settings) -> int:
         return exit_codes.USAGE
     code, message = _explain(error)
     if settings.is_debugging and not isinstance(error, click.UsageError):
-        trace = masked("".join(traceback.format_exception(error)))
+        format_exception = import_module("traceback").format_exception
+        trace = masked("".join(format_exception(error)))
         sys.stderr.write("".join(f"{visible(line)}\n" for line in trace.splitlines()))
     line = " ".join(masked(visible(message, keeps_lines=True)).split())
     is_coloured = sys.stderr.isatty() and not os.environ.get("NO_COLOR")

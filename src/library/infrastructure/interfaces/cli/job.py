@@ -83,7 +83,10 @@ class Job:
             raise click.UsageError(f"this would {what}: agree with --yes, since nobody can be asked here")
         sys.stderr.write(f"This will {visible(what)}. Go on? [y/N] ")
         sys.stderr.flush()
-        if sys.stdin.readline().strip().lower() not in {"y", "yes"}:
+        answer = sys.stdin.readline()
+        if not answer:
+            sys.stderr.write("\n")
+        if answer.strip().lower() not in {"y", "yes"}:
             raise Failure("nothing was done")
 
     def waiting(self, what: str) -> Waiting:

@@ -73,8 +73,8 @@ def existing(job: Job, kind: str | None = None) -> DatabaseAdapter:
             f"no database at {file}: make one with `nanobrain-data demo` or `import`, or name another with "
             "--database"
         )
-    if file is not None and kind is not None:
-        _check_table(file, kind, name)
+    if file is not None:
+        _check_tables(file, kind, name)
     return adapter
 
 
@@ -118,9 +118,12 @@ async def visiting(
         yield sessions
 
 
-def _check_table(file: Path, kind: str, table: str) -> None:
+def _check_tables(file: Path, kind: str | None, table: str) -> None:
+    """See that a file is one of this library's: opening another would change it."""
     found = inventory.look(file)
-    if found.table(kind, table) is not None:
+    if not found.tables:
+        raise NotFound(f"{file} holds nothing that nanobrain-data made: name another file with --database")
+    if kind is None or found.table(kind, table) is not None:
         return
     others = [each.name for each in found.tables if each.kind == kind]
     known = f"it has {', '.join(others)}: choose with --table" if others else f"it keeps no {kind}"

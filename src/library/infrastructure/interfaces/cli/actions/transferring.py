@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, BinaryIO, Final, Literal, TypeVar, cast
@@ -90,7 +91,12 @@ async def _import(
         def read(source: str | BinaryIO) -> Coroutine[Any, Any, ImportReport]:
             return run(source, format, merge, progress=waiting.note, **options)
 
-        return await (with_standard_input(read) if file == STANDARD else read(file))
+        try:
+            return await (with_standard_input(read) if file == STANDARD else read(file))
+        except asyncio.CancelledError:
+            if waiting.phase == "saving":
+                job.say("interrupted while it was being saved: all of it is stored, or nothing; `info` tells")
+            raise
 
 
 def _imported(job: Job, file: str, kind: str, report: ImportReport) -> tuple[str, dict[str, Any]]:

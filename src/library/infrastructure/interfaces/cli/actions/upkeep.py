@@ -64,10 +64,7 @@ def migrate(job: Job) -> None:
     schemas = [{"schema": name, "before": before.get(name), "after": new} for name, new in after.items()]
     job.presenter.facts({"schemas": schemas})
     changed = sum(each["before"] != each["after"] for each in schemas)
-    if not schemas:
-        job.say("there are no tables")
-    else:
-        job.say(f"{count(changed, 'schema')} brought up to date" if changed else "everything was up to date")
+    job.say(f"{count(changed, 'schema')} brought up to date" if changed else "everything was up to date")
 
 
 async def _migrate(job: Job, adapter: DatabaseAdapter) -> None:
@@ -83,9 +80,9 @@ async def _migrate(job: Job, adapter: DatabaseAdapter) -> None:
 def _versions(adapter: DatabaseAdapter) -> dict[str, int]:
     """Return the schema of the database, and that of each table."""
     file = inventory.file_of(adapter)
-    found = None if file is None else inventory.look(file)
-    if found is None or not found.tables:
+    if file is None:
         return {}
+    found = inventory.look(file)
     versions = {f"table {each.name}": each.schema_version for each in found.tables}
     return {"database": found.schema_version, **versions}
 
@@ -111,7 +108,7 @@ def info(job: Job) -> None:
             "bytes": sum(each.stat().st_size for each in (file, Path(f"{file}-wal")) if each.exists()),
             "schema": found.schema_version,
             "newest_schema": found.newest_version,
-            "tables": job.run(_tables(job, adapter, found.tables)),
+            "tables": job.run(_tables(job, adapter, found.tables)) if found.tables else [],
         }
     job.presenter.facts(facts)
 

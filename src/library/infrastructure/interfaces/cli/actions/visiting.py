@@ -123,16 +123,16 @@ async def _end(job: Job, session: str | None, user: str | None, timeout: timedel
             return int(await sessions.end_session(found.session_id))
 
 
-def clean_up(job: Job, timeout: timedelta) -> None:
-    """Delete sessions that have expired."""
-    cleaned = job.run(_clean_up(job, timeout))
+def clean_up(job: Job, keep: bool, timeout: timedelta) -> None:  # noqa: FBT001 - given by name
+    """Delete sessions that have expired, or keep them as inactive."""
+    cleaned = job.run(_clean_up(job, timeout, keeps_expired=keep))
     idle = span(timeout.total_seconds())
     job.presenter.outcome(
         f"{count(cleaned, 'session')} cleaned up, idle for {idle} or more", {"cleaned": cleaned}
     )
 
 
-async def _clean_up(job: Job, timeout: timedelta) -> int:
-    async with visiting(job, timeout, keeps_expired=False) as sessions:
+async def _clean_up(job: Job, timeout: timedelta, *, keeps_expired: bool) -> int:
+    async with visiting(job, timeout, keeps_expired=keeps_expired) as sessions:
         with job.waiting("cleaning up"):
             return await sessions.cleanup_expired_sessions()

@@ -89,10 +89,15 @@ _CLEANUP: Final = DataCommand(
     "actions.visiting:clean_up",
     """Delete sessions that have expired.
 
-    Applications do so on their own while they run. Give the --timeout of yours: with a shorter one, sessions
-    go that are still in use.
+    Those that were ended go, too, once that is as long ago. Applications do so on their own while they run.
+    Give the --timeout of yours: with a shorter one, sessions go that are still in use.
     """,
-    params=[_timeout()],
+    params=[
+        click.Option(
+            ["--keep"], is_flag=True, help='Keep them as inactive, as cleanup_policy="deactivate" does.'
+        ),
+        _timeout(),
+    ],
     examples=["nanobrain-data sessions cleanup --timeout 30m"],
 )
 

@@ -43,7 +43,7 @@ class Bar:
             self._progress.columns += (BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
         self._progress.update(
             self._task,
-            description=f"{self._what} ({progress.records:,})",
+            description=f"{self._what}: {progress.phase} {progress.records:,}",
             completed=progress.position,
             total=progress.total,
         )
