@@ -119,7 +119,7 @@ class OutputFile:
         return explain_os_errors("write", self.name)
 
     def _explaining(self, write: Callable[[Any], int | None]) -> Callable[[Any], int | None]:
-        """Have the errors of a file of ours explained; those of a stream that was handed in are its owner's."""
+        """Have errors of a file of ours explained; those of a stream that was handed in are its owner's."""
 
         def explaining(data: Any) -> int | None:
             with self._explained():

@@ -56,6 +56,7 @@ class Job:
         try:
             return asyncio.run(coroutine)
         finally:
+            coroutine.close()  # which does something only if Ctrl-C came before it began
             logger.removeHandler(narrator)
 
     def say(self, text: str) -> None:
