@@ -168,3 +168,26 @@ def test_sessions_there_and_back(run: Run) -> None:
     assert missing.exit_code == 3
     assert "a-secret-id" not in missing.output
     assert run("import", "sessions.json", "--kind", "sessions", "--conversation-id", "x").exit_code == 2
+
+
+def test_copying(run: Run, database: Path, tmp_path: Path) -> None:
+    """All is copied, compared, and not copied twice."""
+    target = tmp_path / "copy.db"
+
+    first = run("copy", str(database), str(target), "--json")
+    again = run("copy", str(database), f"sqlite:///{target}", "--json")
+
+    assert 0 == first.exit_code == again.exit_code
+    copied, known = json.loads(first.stdout), json.loads(again.stdout)
+    assert copied["exchanges"] == copied["copied_exchanges"] == known["exchanges"] > 0
+    assert 0 == known["copied_exchanges"] == known["copied_sessions"]
+    assert copied["checksum"] == known["checksum"]
+
+
+def test_copying_what_is_not_there(run: Run, database: Path, tmp_path: Path) -> None:
+    """A source that does not exist makes no target; a database is not copied onto itself."""
+    target = tmp_path / "copy.db"
+
+    assert 3 == run("copy", str(tmp_path / "nowhere.db"), str(target)).exit_code
+    assert not target.exists()
+    assert 2 == run("copy", str(database), str(database)).exit_code

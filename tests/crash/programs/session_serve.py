@@ -1,7 +1,7 @@
 """Do to sessions what is asked for, line by line.
 
-Usage: session_serve.py <file> <options as JSON>: each line of input is a JSON list of calls, each a list of a
-method and its arguments. They are made at the same time, and answered by a JSON list in one line: what they
+Usage: session_serve.py <file or URL> <options as JSON>: each line of input is a JSON list of calls, each a list
+of a method and its arguments. They are made at the same time, and answered by a JSON list in one line: what they
 returned, or the name of the error that they raised. The time stands still, but for the call `at`.
 """
 
@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from library.infrastructure.data import DataUnitError, SessionConfig, SessionData, SessionManager
-from library.infrastructure.interfaces.database import SQLiteAdapter
+from library.infrastructure.interfaces.database import SQLiteAdapter, open_adapter
 
 NOON = datetime(2024, 5, 17, 12, tzinfo=UTC)
 DURATIONS = {"session_timeout", "retention", "touch_interval"}
@@ -23,10 +23,10 @@ DURATIONS = {"session_timeout", "retention", "touch_interval"}
 class Server:
     """A manager, its clock, and what it announced."""
 
-    def __init__(self, path: str, options: dict[str, Any]) -> None:
+    def __init__(self, place: str, options: dict[str, Any]) -> None:
         self.now = NOON
         self.announced: list[str] = []
-        self.adapter = SQLiteAdapter(path)
+        self.adapter: Any = open_adapter(place) if "://" in place else SQLiteAdapter(place)
         read: dict[str, Any] = {
             name: timedelta(seconds=value) if name in DURATIONS else value for name, value in options.items()
         }
@@ -73,9 +73,9 @@ class Server:
         await self.adapter.vacuum()
 
 
-async def main(path: str, options: str) -> None:
+async def main(place: str, options: str) -> None:
     """Answer until the input ends."""
-    server = Server(path, json.loads(options))
+    server = Server(place, json.loads(options))
     async with server.manager:
         print("ready", flush=True)
         # Nothing else happens in this process while it waits for the next line.

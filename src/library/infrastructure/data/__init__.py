@@ -9,6 +9,7 @@ from library.infrastructure.data.conversation_message import (
 )
 from library.infrastructure.data.conversation_query import ConversationQuery
 from library.infrastructure.data.data_unit_base import DataUnitBase
+from library.infrastructure.data.database_copy import CopyReport, copy_database
 from library.infrastructure.data.entry import EMPTY, Entry, UnitStats
 from library.infrastructure.data.errors import (
     CorruptDataError,
@@ -82,6 +83,7 @@ __all__ = [
     "ConversationQuery",
     "ConversationStore",
     "ConversationSummary",
+    "CopyReport",
     "CorruptDataError",
     "DailyResponseTimes",
     "DataUnitBase",
@@ -148,6 +150,7 @@ __all__ = [
     "UnitClosedError",
     "UnitStats",
     "VersionConflictError",
+    "copy_database",
     "create_data_unit",
 ]
 

@@ -76,6 +76,14 @@ class HeldActivity:
         with self._guard:
             self._touches.pop(session_id, None)
 
+    def close(self, session_id: str) -> HeldTouch | None:
+        """Return what is held of a session, which takes no more notes from now on."""
+        with self._guard:
+            touch = self._touches.get(session_id)
+            if touch is not None:
+                touch.is_open = False
+            return touch
+
     def exactly(self, record: SessionRecord) -> SessionRecord:
         """Return a session that was read with what is known here beyond that."""
         touch = self._touches.get(record.session_id)

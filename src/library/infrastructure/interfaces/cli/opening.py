@@ -30,13 +30,17 @@ TABLES: Final = {"conversations": "conversations", "sessions": "sessions"}
 
 
 def url_of(settings: Settings) -> str:
-    """Return the URL of the database that is meant.
+    """Return the URL of the database that is meant; raises as `as_url`."""
+    return as_url(settings.database or os.environ.get(URL_VARIABLE) or DEFAULT_URL)
+
+
+def as_url(text: str) -> str:
+    """Return the URL of a database that was given as one, or as the path of a file.
 
     Raises:
         click.UsageError: a text names none.
 
     """
-    text = settings.database or os.environ.get(URL_VARIABLE) or DEFAULT_URL
     if "://" in text:
         return text
     if text.lower().startswith("sqlite:"):
@@ -52,18 +56,19 @@ def adapter_of(job: Job) -> DatabaseAdapter:
     return adapter
 
 
-def existing(job: Job, kind: str | None = None) -> DatabaseAdapter:
+def existing(job: Job, kind: str | None = None, adapter: DatabaseAdapter | None = None) -> DatabaseAdapter:
     """Build the adapter of a database that is there already.
 
     Args:
         job: the job.
         kind: what it must keep, "conversations" or "sessions"; `None`: whatever it is.
+        adapter: the database; `None`: the one of the settings.
 
     Raises:
         NotFound: there is no such database, or no such table in it.
 
     """
-    adapter = adapter_of(job)
+    adapter = adapter_of(job) if adapter is None else adapter
     name = "" if kind is None else table_of(job.settings, kind)
     if kind is not None:
         (adapter.sessions if kind == "sessions" else adapter.conversations)(name)  # refuses what is no name

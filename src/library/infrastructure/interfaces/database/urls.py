@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote, urlsplit
 
-from library.infrastructure.data.errors import InvalidOptionError
+from library.infrastructure.data.errors import InvalidOptionError, MissingExtraError
 from library.infrastructure.interfaces.database.sqlite.adapter import SQLiteAdapter
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from library.infrastructure.data.storage import DatabaseAdapter
+    from library.infrastructure.interfaces.database.postgresql.adapter import PostgreSQLAdapter
 
 
 def open_adapter(url: str) -> DatabaseAdapter:
@@ -19,10 +20,12 @@ def open_adapter(url: str) -> DatabaseAdapter:
 
     Args:
         url: `sqlite:///relative/path.db`, `sqlite:////absolute/path.db`, or `sqlite:///:memory:` for one that
-            keeps nothing; special characters in the path are percent-encoded.
+            keeps nothing; special characters in the path are percent-encoded. Or
+            `postgresql://user:password@host:port/database?option=value`, as `PostgreSQLAdapter` takes it.
 
     Raises:
         InvalidOptionError: the URL names no database that is known.
+        MissingExtraError: the driver of that database is not installed.
 
     """
     scheme = urlsplit(url).scheme if isinstance(url, str) else ""
@@ -46,4 +49,31 @@ def _sqlite(url: str) -> DatabaseAdapter:
     return SQLiteAdapter(unquote(parts.path[1:]))
 
 
-_BUILDERS: Final[dict[str, Callable[[str], DatabaseAdapter]]] = {"sqlite": _sqlite}
+def load_postgresql_adapter() -> type[PostgreSQLAdapter]:
+    """Return the class, with which the driver is loaded.
+
+    Raises:
+        MissingExtraError: the driver is not installed.
+
+    """
+    try:
+        from library.infrastructure.interfaces.database.postgresql.adapter import (  # noqa: PLC0415
+            PostgreSQLAdapter,
+        )
+    except ModuleNotFoundError as error:
+        if error.name != "asyncpg":
+            raise
+        message = "PostgreSQL needs asyncpg: pip install 'nanobrain-data[postgresql]'"
+        raise MissingExtraError(message, extra="postgresql") from error
+    return PostgreSQLAdapter
+
+
+def _postgresql(url: str) -> DatabaseAdapter:
+    return load_postgresql_adapter()(url)
+
+
+_BUILDERS: Final[dict[str, Callable[[str], DatabaseAdapter]]] = {
+    "sqlite": _sqlite,
+    "postgresql": _postgresql,
+    "postgres": _postgresql,
+}

@@ -11,7 +11,7 @@ from library.infrastructure.interfaces.cli.grammar.data_command import Program
 from library.infrastructure.interfaces.cli.grammar.erasing import DELETE, PURGE
 from library.infrastructure.interfaces.cli.grammar.reading import LIST, SEARCH, SHOW, STATS, TAIL
 from library.infrastructure.interfaces.cli.grammar.sessions import SESSIONS
-from library.infrastructure.interfaces.cli.grammar.transfer import EXPORT, IMPORT
+from library.infrastructure.interfaces.cli.grammar.transfer import COPY, EXPORT, IMPORT
 from library.infrastructure.interfaces.cli.grammar.upkeep import (
     BACKUP,
     CHECK,
@@ -41,7 +41,7 @@ ROOT: Final = Program(
     """,
     sections={
         "Read": [SEARCH, LIST, SHOW, TAIL, STATS],
-        "Move": [IMPORT, EXPORT, BACKUP],
+        "Move": [IMPORT, EXPORT, COPY, BACKUP],
         "Sessions": [SESSIONS],
         "Erase": [DELETE, PURGE],
         "Look after": [CHECK, MIGRATE, INFO, DEMO, COMPLETION],

@@ -146,3 +146,28 @@ EXPORT: Final = DataCommand(
         "nanobrain-data export sessions.json --kind sessions",
     ],
 )
+
+COPY: Final = DataCommand(
+    "copy",
+    "actions.copying:copy",
+    """Copy conversations and sessions from one database to another, ids and all.
+
+    SOURCE and TARGET are URLs, or paths of SQLite files. What was interrupted goes on when the command is
+    given again. In the end both are compared, and must be equal.
+    """,
+    params=[
+        click.Argument(["source"], metavar="SOURCE"),
+        click.Argument(["target"], metavar="TARGET"),
+        click.Option(
+            ["--sessions-table"],
+            metavar="NAME",
+            default="sessions",
+            show_default=True,
+            help="The table of sessions; --table is that of conversations.",
+        ),
+    ],
+    examples=[
+        "nanobrain-data copy conversations.db postgresql://app@db.example/nanobrain",
+        "nanobrain-data copy postgresql://app@db.example/nanobrain sqlite:///backup.db",
+    ],
+)

@@ -78,11 +78,11 @@ def _match_groups(query: SearchQuery, scope: str | None, match: Callable[[Term],
 def _restrict(expression: str, query: SearchQuery, scope: str | None) -> str:
     if scope is not None:
         expression = f'"{scope}" AND {expression}'
-    excluded = [match_exact(term) for term in query.excluded if _is_decided(term)]
+    excluded = [match_exact(term) for term in query.excluded if is_decided(term)]
     return f"({expression}) NOT ({' OR '.join(excluded)})" if excluded else expression
 
 
-def _is_decided(term: Term) -> bool:
+def is_decided(term: Term) -> bool:
     """Tell whether what the index finds for a term holds it for sure."""
     if not isinstance(term, Phrase) or not term.is_literal:
         return True
@@ -106,4 +106,4 @@ def _quote(tokens: Iterable[str]) -> list[str]:
 
 def is_decided_by_index(query: SearchQuery) -> bool:
     """Tell whether all that `match_all` finds holds all terms for sure, so that no text need be looked at."""
-    return all(map(_is_decided, (*query.terms, *query.excluded)))
+    return all(map(is_decided, (*query.terms, *query.excluded)))

@@ -94,7 +94,12 @@ def scope_mark(conversation_id: str) -> str:
 
 def index_tokens(folded: str) -> list[str]:
     """List the tokens that a folded text has in the index, in their order."""
-    return _TOKEN.findall(_prepare(folded))
+    return prepared_tokens(_prepare(folded))
+
+
+def prepared_tokens(prepared: str) -> list[str]:
+    """List the tokens of a text of `IndexTexts`, in lower case, as the index's tokenizer finds them."""
+    return _TOKEN.findall(prepared)
 
 
 def spaced(folded: str) -> str:

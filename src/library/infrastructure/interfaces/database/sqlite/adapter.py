@@ -29,8 +29,8 @@ from library.infrastructure.interfaces.database.sqlite.engine import MEMORY, Eng
 from library.infrastructure.interfaces.database.sqlite.erasing import rewrite
 from library.infrastructure.interfaces.database.sqlite.failures import translate
 from library.infrastructure.interfaces.database.sqlite.migrations import check_database
-from library.infrastructure.interfaces.database.sqlite.named_sql import is_table_name
 from library.infrastructure.interfaces.database.sqlite.sessions import SQLiteSessionStore
+from library.infrastructure.interfaces.database.table_names import check_table_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -95,7 +95,7 @@ class SQLiteAdapter(DatabaseAdapter):
 
     def conversations(self, table_name: str = "conversations") -> SQLiteConversationStore:
         """Return the store of one table; see `DatabaseAdapter.conversations`."""
-        _check_table_name(table_name)
+        check_table_name(table_name)
         store = self._stores.get(table_name.lower())
         if store is None:
             store = self._stores.setdefault(table_name.lower(), SQLiteConversationStore(self, table_name))
@@ -103,7 +103,7 @@ class SQLiteAdapter(DatabaseAdapter):
 
     def sessions(self, table_name: str = "sessions") -> SQLiteSessionStore:
         """Return the store of one table; see `DatabaseAdapter.sessions`."""
-        _check_table_name(table_name)
+        check_table_name(table_name)
         store = self._session_stores.get(table_name.lower())
         if store is None:
             store = self._session_stores.setdefault(table_name.lower(), SQLiteSessionStore(self, table_name))
@@ -240,15 +240,6 @@ class SQLiteAdapter(DatabaseAdapter):
                 connection.close()
         except apsw.Error as error:
             raise translate(error, "back up", self.path) from error
-
-
-def _check_table_name(table_name: str) -> None:
-    if not is_table_name(table_name):
-        message = (
-            f"table_name {table_name!r} cannot be used: take a letter, then letters, digits and "
-            "underscores, at most 48, and none of the prefixes sqlite_, nanobrain_ and pg_"
-        )
-        raise InvalidOptionError(message, option="table_name")
 
 
 def _size(path: str) -> int:

@@ -13,8 +13,6 @@ if TYPE_CHECKING:
 
 _FOLDER: Final = Path(__file__).parent
 _NAME: Final = re.compile(r"^-- ([a-z0-9_]+) --$", re.MULTILINE)
-_TABLE: Final = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,47}")
-_RESERVED: Final = ("sqlite_", "nanobrain_", "pg_")
 
 
 def read_named(file_name: str) -> dict[str, str]:
@@ -27,11 +25,6 @@ def read_migrations(kind: str) -> list[str]:
     """Return the migrations in `schema/<kind>`, in their order; their numbers begin with 1."""
     files = sorted((_FOLDER / "schema" / kind).glob("*.sql"))
     return [file.read_text(encoding="utf-8") for file in files]
-
-
-def is_table_name(name: object) -> bool:
-    """Tell whether a table may be called so: then it can stand in SQL, quoted."""
-    return isinstance(name, str) and bool(_TABLE.fullmatch(name)) and not name.lower().startswith(_RESERVED)
 
 
 def fetch_row(connection: apsw.Connection, statement: str, *bindings: Any) -> tuple[Any, ...] | None:

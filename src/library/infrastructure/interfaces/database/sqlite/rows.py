@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from functools import lru_cache
-from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from library.infrastructure.data.conversation_message import (
@@ -16,11 +14,25 @@ from library.infrastructure.data.conversation_message import (
 from library.infrastructure.data.json_document import encode
 from library.infrastructure.data.json_reading import decode
 from library.infrastructure.data.utc_time import from_microseconds, to_microseconds
+from library.infrastructure.interfaces.database.keys import conversation_key, session_key, session_key_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     import apsw
+
+__all__ = (
+    "COLUMNS",
+    "Row",
+    "conversation_key",
+    "insert_rows",
+    "session_key",
+    "session_key_of",
+    "to_message",
+    "to_messages",
+    "to_result",
+    "to_row",
+)
 
 COLUMNS: Final = (
     "id, conversation_id, timestamp, user_input, agent_response, response_time_ms, parent_id, metadata"
@@ -29,37 +41,6 @@ _NO_METADATA: Final = "{}"
 _EPOCH: Final = from_microseconds(0)
 _ROWS_A_STATEMENT: Final = (128, 16, 1)
 """Few sizes, so that the statements stay prepared; many rows in one take the interpreter's lock once."""
-
-
-@lru_cache(maxsize=4096)
-def conversation_key(conversation_id: str) -> int:
-    """Give the number by which a conversation is indexed: 64 bits of a BLAKE2b digest, signed."""
-    return _digest(conversation_id, b"nanobrain")
-
-
-def session_key(session_id: str) -> int:
-    """Give the number by which the exchanges of a session are indexed: a digest too, and never 0."""
-    return _digest(session_id, b"nanobrainsession") or 1
-
-
-def session_key_of(document: str) -> int | None:
-    """Give the number of the session that stored metadata name; `None` if they name none.
-
-    Metadata that are damaged name none: whoever reads their exchange is told.
-    """
-    if '"session_id"' not in document:
-        return None
-    try:
-        metadata = decode(document.encode())
-        session_id = metadata.get("session_id") if isinstance(metadata, dict) else None
-        return session_key(session_id) if isinstance(session_id, str) else None
-    except ValueError:
-        return None
-
-
-def _digest(text: str, purpose: bytes) -> int:
-    digest = blake2b(text.encode(), digest_size=8, person=purpose).digest()
-    return int.from_bytes(digest, "big", signed=True)
 
 
 class Row(NamedTuple):
