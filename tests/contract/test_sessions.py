@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from postgresql_server import shared_server
+
 from library.infrastructure.data import MemorySessionStore
 from library.infrastructure.data.conformance.session_contract import (
     Home,
@@ -11,7 +13,7 @@ from library.infrastructure.data.conformance.session_contract import (
     SessionContract,
     SessionKind,
 )
-from library.infrastructure.interfaces.database import SQLiteAdapter
+from library.infrastructure.interfaces.database import PostgreSQLAdapter, SQLiteAdapter
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,6 +27,15 @@ async def sqlite_memory(_: Path) -> Home:
     return Home(adapter=SQLiteAdapter(":memory:"))
 
 
+async def postgresql(place: Path) -> Home:
+    server = shared_server()
+    return Home(adapter=PostgreSQLAdapter(server.url(await server.database_of(place))))
+
+
+async def remove_postgresql(place: Path) -> None:
+    await shared_server().drop_database_of(place)
+
+
 async def in_process(_: Path) -> Home:
     return Home(store=MemorySessionStore())
 
@@ -33,7 +44,7 @@ DATABASE = SessionAbility.DATABASE | SessionAbility.COUNTED
 
 
 class TestSessions(SessionContract):
-    """SQLite, in a file and in memory, and the plain store of one process."""
+    """SQLite, in a file and in memory, PostgreSQL, and the plain store of one process."""
 
     kinds = (
         SessionKind(
@@ -42,6 +53,12 @@ class TestSessions(SessionContract):
             can=DATABASE | SessionAbility.DURABLE | SessionAbility.SHARED,
         ),
         SessionKind(name="SQLite memory", make=sqlite_memory, can=DATABASE),
+        SessionKind(
+            name="PostgreSQL",
+            make=postgresql,
+            can=DATABASE | SessionAbility.DURABLE | SessionAbility.SHARED,
+            remove=remove_postgresql,
+        ),
         SessionKind(name="in process", make=in_process),
     )
 

@@ -29,6 +29,7 @@ pytestmark = pytest.mark.slow
 NOON = datetime(2024, 5, 17, 12, tzinfo=UTC)
 END = datetime(9000, 1, 1, tzinfo=UTC)
 COUNT = 50_000
+LATER = NOON + timedelta(seconds=COUNT // 2)
 KEY = conversation_key("conversation1")
 CONVERSATION = (KEY, "conversation1")
 BY_CONVERSATION, BY_ID, BY_TIME, BY_DURATION, BY_PARENT, BY_SESSION, BY_TEXT = (
@@ -128,14 +129,12 @@ def see(plan: str, *indexes: str, sorts: bool = False) -> None:
         ("before_locked", [NOON, 1000, 500], BY_TIME),
         ("conversation_locked", CONVERSATION, BY_CONVERSATION),
         ("children", [[1, 2]], BY_PARENT),
-        ("history", [*CONVERSATION, 100], BY_CONVERSATION),
-        ("history", [*CONVERSATION, None], BY_CONVERSATION),
-        ("history_before", [*CONVERSATION, NOON, 1, 100], BY_CONVERSATION),
-        ("same", [KEY, NOON, "conversation1", "", "", 1.0, "{}", None, 1], BY_CONVERSATION),
+        ("history", [*CONVERSATION, 20], BY_CONVERSATION),
+        ("history_before", [*CONVERSATION, LATER, 1, 20], BY_CONVERSATION),
         ("place", [1, "conversation1"], BY_ID),
         ("any_of_conversation", CONVERSATION, BY_CONVERSATION),
         ("has_parents", CONVERSATION, BY_CONVERSATION),
-        ("leading_to", [*CONVERSATION, NOON, 1], BY_CONVERSATION),
+        ("leading_to", [*CONVERSATION, LATER, 1], BY_CONVERSATION),
         ("count_conversations", [501], BY_CONVERSATION),
     ],
 )
@@ -143,13 +142,13 @@ async def test_statements_of_one_step(
     name: str, values: Sequence[Any], index: str, plan_of: Callable[..., Awaitable[str]]
 ) -> None:
     """They go straight to what they want, in the order in which they want it."""
-    see(await plan_of(SQL[name], *values), index, sorts=name in {"taken", "same"})
+    see(await plan_of(SQL[name], *values), index, sorts=name in {"taken", "leading_to"})
 
 
 @pytest.mark.parametrize("name", ["history", "history_before"])
 async def test_history_is_read_in_its_order(name: str, plan_of: Callable[..., Awaitable[str]]) -> None:
-    """The index gives conversation and time, backwards; what is before a moment is not read and thrown away."""
-    values = [*CONVERSATION, 100] if name == "history" else [*CONVERSATION, NOON, 1, 100]
+    """The index gives conversation and time, backwards; what comes later is not read and thrown away."""
+    values = [*CONVERSATION, 20] if name == "history" else [*CONVERSATION, LATER, 1, 20]
 
     plan = await plan_of(SQL[name], *values)
 
@@ -162,9 +161,9 @@ async def test_save(plan_of: Callable[..., Awaitable[str]]) -> None:
     row = to_row(message(1))
     columns = [[each] for each in row[1:]]
 
-    plan = await plan_of(SQL["save"], *columns, ["'a':1"], [1], [1], 0, [1], ["conversation1"])
+    plan = await plan_of(SQL["save"], *columns, ["a"], [1], [1], 0, [1], ["conversation1"])
 
-    see(plan, BY_ID)
+    see(plan, BY_ID, sorts=True)
 
 
 async def test_thread(plan_of: Callable[..., Awaitable[str]]) -> None:
@@ -230,7 +229,7 @@ async def test_queries(
     """The first page and the next ones go along the index that has the order, and nothing is sorted."""
     if is_behind:
         query = query.after(to_stored(message(25_000)))
-    statement, values = await Pages("public", "conversations", query.filters).statement(None, limit=100)
+    statement, values = await Pages("public", "conversations", query.filters).statement(None, limit=20)
 
     plan = await plan_of(statement, *values)
 

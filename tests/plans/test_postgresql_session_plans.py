@@ -128,13 +128,14 @@ def see(plan: str, *indexes: str, sorts: bool = False) -> None:
         ("change", CHANGED, KEY),
         ("touch", [[1, 2], [0, 0], [0, 0]], KEY),
         ("end", [[1, 2], [0, 0], [0, 0]], KEY),
-        ("end_many", [[1, 2], 0, "expired"], KEY),
+        ("end_many", [[1, 2], ["expired", "evicted"], [0, 0]], KEY),
         ("delete_many", [[1, 2]], KEY),
         ("flush", [[1, 2], [0, 0], [0, 0], [0, 0], 0], KEY),
         ("export_chosen", [[1, 2, 3]], KEY),
         ("longest_idle", [MIDDLE, 500], ACTIVITY),
         ("longest_idle", [ALL_TIME, 1], ACTIVITY),
         ("count_of_user", [SOME[0]], USER),
+        ("counts_of_users", [[SOME[0], 2, 3]], USER),
         ("page", PAGE, CREATION),
         ("export", [], CREATION),
     ],
@@ -209,7 +210,16 @@ async def test_how_many_are_active(
 def test_every_statement_is_looked_at() -> None:
     """A statement that is added gets a test of its plan."""
     known = {"find", "lock_one", "lock_free", "known", "change", "touch", "end", "end_many", "delete_many"}
-    known |= {"flush", "export_chosen", "longest_idle", "count_of_user", "page", "export", "page_of_user"}
+    known |= {
+        "flush",
+        "export_chosen",
+        "longest_idle",
+        "count_of_user",
+        "counts_of_users",
+        "page",
+        "export",
+        "page_of_user",
+    }
     known |= {"longest_idle_of_user", "index_activities", "remove_ended", "insert", "insert_counted", "all"}
     known |= {"count", "active_count", "add_active"}
     locks = {"exclude_others", "exclude_excluders"}

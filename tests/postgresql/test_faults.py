@@ -7,6 +7,7 @@ import gc
 import re
 import signal
 import socket
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -40,7 +41,7 @@ async def made(server: PostgreSQLServer) -> str:
 
 
 def message(number: int, conversation: str = "c") -> ConversationMessage:
-    return ConversationMessage(conversation, f"question {number}", f"answer {number}", response_time_ms=1.0)
+    return ConversationMessage(conversation, f"question {number}", "answer", datetime.now(UTC), 1.0)
 
 
 # -- killed and restarted ------------------------------------------------------------------------------------

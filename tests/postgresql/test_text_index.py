@@ -48,7 +48,7 @@ OPERATORS = st.sampled_from([" ", " ", " ", " OR ", " -", '" "', ' "', '" ', "* 
 QUERIES = st.lists(st.tuples(WORDS, OPERATORS), min_size=1, max_size=4).map(
     lambda parts: "".join(map("".join, parts))
 )
-NASTY = st.text(alphabet="ab \"-*OR+#.日🎉\u0301\x00'\\():&|!<>^{}\u02e1\u02e2\uff0b\u3000\u00a0\u2028Ꭰ")
+NASTY = st.text(alphabet="ab \"-*OR+#.日🎉\u0301\x00'\\():&|!<>^{}\u02e1\u02e2\uff0b\u3000\u00a0\u2028\u13a0")
 CONVERSATION = "c"
 
 
@@ -74,8 +74,8 @@ async def finds(
     queries = [match_all(parse_query(text), scope) or "'ˡ-'" for text in texts]
     rows = await connection.fetch(
         "WITH given AS MATERIALIZED (SELECT $1::text::tsvector AS vector) "
-        "SELECT vector @@ query FROM given, unnest($2::text[]::tsquery[]) WITH ORDINALITY AS asked (query, n) "
-        "ORDER BY n",
+        "SELECT vector @@ query "
+        "FROM given, unnest($2::text[]::tsquery[]) WITH ORDINALITY AS asked (query, place) ORDER BY place",
         vector,
         queries,
     )
@@ -172,13 +172,13 @@ async def test_scope(connection: Any):
             assert expected == await finds(connection, text, "", "cat", scope=scope_mark(name))
 
 
-# -- what is long ----------------------------------------------------------------------------------------------
+# -- what is long --------------------------------------------------------------------------------------------
 
 
 async def test_a_word_more_often_than_there_are_positions(connection: Any):
     """Phrases are found all the same, and only where they are."""
     text = "the cat " * 400 + "sat on a mat"
-    queries = ('"cat sat"', '"the mat"', '"on a mat"', "cats", '"mat sat"', "the-cat", "cat mat -sat")
+    queries = ('"cat sat"', '"the mat"', '"on a mat"', "cats", '"mat sat"', "sat-cat", "cat mat -sat")
     assert ['"cat sat"', '"on a mat"', "cats"] == await finds(connection, text, "", *queries)
     assert [] == await finds(connection, "", text, '"on mat"', '"mat a"')
 
@@ -198,16 +198,16 @@ async def test_more_than_a_vector_holds(connection: Any, kind: str):
     """Megabytes of words that differ are saved, and found by any of them."""
     numbers = random.Random(5)
     if kind == "random bytes":
-        text = base64.b64encode(numbers.randbytes(3_000_000)).decode()
+        text = base64.b64encode(numbers.randbytes(1_500_000)).decode()
     elif kind == "all of Han":
-        text = "".join(chr(numbers.randrange(0x4E00, 0x9FFF)) for _ in range(500_000))
+        text = "".join(chr(numbers.randrange(0x4E00, 0x9FFF)) for _ in range(150_000))
     else:
         text = " ".join(
-            f"{number:x}".translate(str.maketrans("0123456789", "ghijklmnop")) for number in range(700_000)
+            f"{number:x}".translate(str.maketrans("0123456789", "ghijklmnop")) for number in range(250_000)
         )
     text += " a zebra is here"
     tokens = as_indexed(index_texts(text, "", scope_mark(CONVERSATION)).user_input)
-    some = [token for token in tokens[:: len(tokens) // 20] if len(token) > 1]
+    some = [token for token in tokens[:: len(tokens) // 5] if len(token) > 1]
     queries = (*some, "zebra", "zebras", '"zebra is here"', "zeb*")
 
     assert list(queries) == await finds(connection, text, "", *queries)

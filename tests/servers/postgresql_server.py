@@ -131,8 +131,14 @@ class PostgreSQLServer:
                 **self._identity(),
             )
         # When this process dies, however it does, its end of the pipe is closed.
-        script = f"cat >/dev/null; kill -QUIT {self._process.pid} 2>/dev/null"
-        self._watch = subprocess.Popen(["sh", "-c", script], stdin=subprocess.PIPE, start_new_session=True)
+        pid = self._process.pid
+        script = f'cat >/dev/null; kill -QUIT {pid}; while kill -0 {pid}; do sleep 0.1; done; rm -rf "$0"'
+        self._watch = subprocess.Popen(
+            ["sh", "-c", script, str(self.folder)],
+            stdin=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
         deadline = time.monotonic() + PATIENCE_S
         while not self._is_ready():
             if self._process.poll() is not None or time.monotonic() > deadline:
@@ -192,9 +198,13 @@ class PostgreSQLServer:
         finally:
             await connection.close()
 
+    def name_of(self, place: Path) -> str:
+        """Return the name of the database of a test's folder, whether or not it is there."""
+        return "t_" + blake2b(str(place).encode(), digest_size=12).hexdigest()
+
     async def database_of(self, place: Path) -> str:
         """Return the name of the database of a test's folder, and make it if it is not there."""
-        name = "t_" + blake2b(str(place).encode(), digest_size=12).hexdigest()
+        name = self.name_of(place)
         with self._lock:
             is_there = name in self._databases
             self._databases.add(name)
@@ -204,7 +214,7 @@ class PostgreSQLServer:
 
     async def drop_database_of(self, place: Path) -> None:
         """Remove the database of a test's folder, if there is one."""
-        name = "t_" + blake2b(str(place).encode(), digest_size=12).hexdigest()
+        name = self.name_of(place)
         with self._lock:
             is_there = name in self._databases
             self._databases.discard(name)

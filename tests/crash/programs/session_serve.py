@@ -1,8 +1,8 @@
 """Do to sessions what is asked for, line by line.
 
-Usage: session_serve.py <file or URL> <options as JSON>: each line of input is a JSON list of calls, each a list
-of a method and its arguments. They are made at the same time, and answered by a JSON list in one line: what they
-returned, or the name of the error that they raised. The time stands still, but for the call `at`.
+Usage: session_serve.py <file or URL> <options as JSON>: each line of input is a JSON list of calls, each a
+list of a method and its arguments. They are made at the same time, and answered by a JSON list in one line:
+what they returned, or the name of the error that they raised. The time stands still, but for the call `at`.
 """
 
 from __future__ import annotations

@@ -35,6 +35,24 @@ URL_VARIABLE: Final = "NANOBRAIN_DATABASE_URL"
 DEFAULT_URL: Final = "sqlite:///conversations.db"
 
 
+class TableInfo(NamedTuple):
+    """One table that this library made."""
+
+    name: str
+    """As it was given as `table_name`."""
+    kind: str
+    """What it keeps: `"conversations"` or `"sessions"`."""
+    schema_version: int
+    """How many migrations it has seen."""
+    newest_version: int
+    """How many this version of the library knows."""
+
+    @property
+    def is_current(self) -> bool:
+        """Whether nothing is to be migrated."""
+        return self.schema_version == self.newest_version
+
+
 class DatabaseAdapter(Lifecycle):
     """Owns the connections to one database, and gives the stores in it.
 
@@ -114,6 +132,10 @@ class DatabaseAdapter(Lifecycle):
             StorageError: the copy cannot be written.
 
         """
+
+    @abstractmethod
+    async def tables(self) -> list[TableInfo]:
+        """List the tables that this library made, by name; none is made or changed by that."""
 
     @abstractmethod
     async def stats(self) -> Mapping[str, Any]:

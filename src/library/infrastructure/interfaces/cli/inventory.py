@@ -10,33 +10,18 @@ from typing import TYPE_CHECKING
 import apsw
 
 from library.infrastructure.interfaces.database import SQLiteAdapter
-from library.infrastructure.interfaces.database.sqlite import adapter as sqlite_adapter
 from library.infrastructure.interfaces.database.sqlite import migrations
 from library.infrastructure.interfaces.database.sqlite.connection import open_immutable, open_reader
 from library.infrastructure.interfaces.database.sqlite.engine import MEMORY
 from library.infrastructure.interfaces.database.sqlite.failures import translate
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from library.infrastructure.data import DatabaseAdapter
+    from library.infrastructure.data.storage import TableInfo
 
 _PATIENCE_S = 5.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Table:
-    """One table that this library made."""
-
-    name: str
-    kind: str
-    """What it keeps: conversations or sessions."""
-    schema_version: int
-    newest_version: int
-    """The schema that this version of the library knows."""
-
-    @property
-    def is_current(self) -> bool:
-        """Whether nothing is to be migrated."""
-        return self.schema_version == self.newest_version
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,14 +30,15 @@ class Inventory:
 
     schema_version: int
     newest_version: int
-    tables: tuple[Table, ...]
+    tables: tuple[TableInfo, ...]
 
-    def table(self, kind: str, name: str) -> Table | None:
-        """Return the table of a kind and a name, in which case does not matter."""
-        for each in self.tables:
-            if each.kind == kind and each.name.lower() == name.lower():
-                return each
-        return None
+
+def table_of_kind(tables: Iterable[TableInfo], kind: str, name: str) -> TableInfo | None:
+    """Return the table of a kind and a name, in which case does not matter."""
+    for each in tables:
+        if each.kind == kind and each.name.lower() == name.lower():
+            return each
+    return None
 
 
 def file_of(adapter: DatabaseAdapter) -> Path | None:
@@ -93,23 +79,9 @@ def _connect(path: str) -> apsw.Connection:
 
 
 def _read(connection: apsw.Connection) -> Inventory:
-    newest = len(migrations._DATABASE)
-    if not migrations._has_tables(connection):
-        return Inventory(schema_version=0, newest_version=newest, tables=())
+    tables = tuple(migrations.known_tables(connection))
     return Inventory(
-        schema_version=migrations._version(connection),
-        newest_version=newest,
-        tables=tuple(
-            _table(connection, kind, name) for kind, name in sorted(sqlite_adapter._tables(connection))
-        ),
-    )
-
-
-def _table(connection: apsw.Connection, kind: str, name: str) -> Table:
-    found = migrations._table(connection, name)
-    return Table(
-        name=name,
-        kind=kind,
-        schema_version=0 if found is None else found[1],
-        newest_version=len(migrations._TABLES.get(kind, ())),
+        schema_version=migrations._version(connection) if tables else 0,
+        newest_version=len(migrations._DATABASE),
+        tables=tables,
     )

@@ -17,11 +17,11 @@ from library.infrastructure.interfaces.cli.exit_codes import NotFound
 from library.infrastructure.interfaces.database import open_adapter
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Sequence
     from datetime import timedelta
-    from pathlib import Path
 
     from library.infrastructure.data import DatabaseAdapter
+    from library.infrastructure.data.storage import TableInfo
     from library.infrastructure.interfaces.cli.job import Job
     from library.infrastructure.interfaces.cli.settings import Settings
 
@@ -56,7 +56,9 @@ def adapter_of(job: Job) -> DatabaseAdapter:
     return adapter
 
 
-def existing(job: Job, kind: str | None = None, adapter: DatabaseAdapter | None = None) -> DatabaseAdapter:
+async def existing(
+    job: Job, kind: str | None = None, adapter: DatabaseAdapter | None = None
+) -> DatabaseAdapter:
     """Build the adapter of a database that is there already.
 
     Args:
@@ -78,8 +80,7 @@ def existing(job: Job, kind: str | None = None, adapter: DatabaseAdapter | None 
             f"no database at {file}: make one with `nanobrain-data demo` or `import`, or name another with "
             "--database"
         )
-    if file is not None:
-        _check_tables(file, kind, name)
+    await check_tables(adapter, kind, name)
     return adapter
 
 
@@ -88,17 +89,47 @@ def table_of(settings: Settings, kind: str) -> str:
     return settings.table or TABLES[kind]
 
 
-def has_table(adapter: DatabaseAdapter, kind: str, table: str) -> bool:
+async def has_table(adapter: DatabaseAdapter, kind: str, table: str) -> bool:
     """Tell whether a database has a table of that kind."""
+    return inventory.table_of_kind(await tables_of(adapter), kind, table) is not None
+
+
+async def tables_of(adapter: DatabaseAdapter) -> Sequence[TableInfo]:
+    """List the tables of a database; nothing is made or changed by that."""
     file = inventory.file_of(adapter)
-    return file is None or inventory.look(file).table(kind, table) is not None
+    if file is not None:
+        return inventory.look(file).tables
+    await adapter.acquire()
+    try:
+        return await adapter.tables()
+    finally:
+        await adapter.release()
+
+
+async def check_tables(adapter: DatabaseAdapter, kind: str | None, table: str) -> None:
+    """See that a database has what is asked for: opening another would change it.
+
+    Raises:
+        NotFound: it has not.
+
+    """
+    tables = await tables_of(adapter)
+    place = inventory.file_of(adapter) or adapter.url
+    if not tables:
+        message = f"{place} holds nothing that nanobrain-data made: name another database with --database"
+        raise NotFound(message)
+    if kind is None or inventory.table_of_kind(tables, kind, table) is not None:
+        return
+    others = [each.name for each in tables if each.kind == kind]
+    known = f"it has {', '.join(others)}: choose with --table" if others else f"it keeps no {kind}"
+    raise NotFound(f"no table {table!r} of {kind} in {place}: {known}")
 
 
 @asynccontextmanager
 async def reading(job: Job) -> AsyncIterator[ConversationHistoryUnit]:
     """Open conversations that are there already."""
     async with ConversationHistoryUnit(
-        existing(job, "conversations"), table_of(job.settings, "conversations")
+        await existing(job, "conversations"), table_of(job.settings, "conversations")
     ) as history:
         yield history
 
@@ -118,18 +149,6 @@ async def visiting(
     policy: Literal["deactivate", "delete"] = "deactivate" if keeps_expired else "delete"
     config = SessionConfig(session_timeout=timeout, cleanup_interval=None, cleanup_policy=policy)
     async with SessionManager(
-        config, existing(job, "sessions"), table_name=table_of(job.settings, "sessions")
+        config, await existing(job, "sessions"), table_name=table_of(job.settings, "sessions")
     ) as sessions:
         yield sessions
-
-
-def _check_tables(file: Path, kind: str | None, table: str) -> None:
-    """See that a file is one of this library's: opening another would change it."""
-    found = inventory.look(file)
-    if not found.tables:
-        raise NotFound(f"{file} holds nothing that nanobrain-data made: name another file with --database")
-    if kind is None or found.table(kind, table) is not None:
-        return
-    others = [each.name for each in found.tables if each.kind == kind]
-    known = f"it has {', '.join(others)}: choose with --table" if others else f"it keeps no {kind}"
-    raise NotFound(f"no table {table!r} of {kind} in {file}: {known}")

@@ -13,7 +13,7 @@ from click.shell_completion import CompletionItem, get_completion_class
 from library.infrastructure.data import ConversationHistoryUnit
 from library.infrastructure.interfaces.cli import inventory
 from library.infrastructure.interfaces.cli.ending import COMPLETION_VARIABLE
-from library.infrastructure.interfaces.cli.opening import table_of, url_of
+from library.infrastructure.interfaces.cli.opening import table_of, tables_of, url_of
 from library.infrastructure.interfaces.cli.output.visible import one_line
 from library.infrastructure.interfaces.database import open_adapter
 
@@ -55,7 +55,9 @@ async def _newest(settings: Settings) -> list[ConversationSummary]:
     adapter = open_adapter(url_of(settings))
     file = inventory.file_of(adapter)
     name = table_of(settings, "conversations")
-    table = inventory.look(file).table("conversations", name) if file is not None and file.exists() else None
+    if file is not None and not file.exists():
+        return []
+    table = inventory.table_of_kind(await tables_of(adapter), "conversations", name)
     if table is None or not table.is_current:
         return []  # opening it would make it, or migrate it
     async with ConversationHistoryUnit(adapter, name) as history:

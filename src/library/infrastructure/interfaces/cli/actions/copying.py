@@ -39,7 +39,7 @@ async def _copy(job: Job, source: str, target: str, sessions_table: str) -> Copy
     taken, given = open_adapter(as_url(source)), open_adapter(as_url(target))
     if taken.url == given.url:
         raise click.UsageError(f"source and target are the same database, {taken.url}")
-    existing(job, adapter=taken)
+    await existing(job, adapter=taken)
     with job.waiting(f"copying to {given.url}") as waiting:
         return await copy_database(
             taken,

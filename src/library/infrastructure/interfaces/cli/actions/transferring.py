@@ -159,7 +159,7 @@ def export_file(
         options["query"] = _query(since, until, search)
     ids = list(conversations if kind == "conversations" else sessions) or None
     with _in_words_of_the_command():
-        report = job.run(_export(job, existing(job, kind), file, kind, ids, options))
+        report = job.run(_export(job, file, kind, ids, options))
     left_out = f", {len(report.missing):,} not there" if report.missing else ""
     sentence = (
         f"{count(report.written, _THINGS[kind])} written to {_name(file, 'standard output')} "
@@ -224,13 +224,12 @@ def _query(since: date | None, until: date | None, search: str | None) -> Conver
 
 async def _export(
     job: Job,
-    adapter: DatabaseAdapter,
     file: str,
     kind: str,
     ids: list[str] | None,
     options: dict[str, Any],
 ) -> ExportReport:
-    manager = _manager(ExportManager, adapter, job, kind)
+    manager = _manager(ExportManager, await existing(job, kind), job, kind)
     run = manager.export_conversations if kind == "conversations" else manager.export_sessions
     with ExitStack() as open_things:
         target: str | BinaryIO = file if file != STANDARD else sys.stdout.buffer

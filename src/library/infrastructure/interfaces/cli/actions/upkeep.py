@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any, Final
 from library.infrastructure.data import ConversationHistoryUnit, SessionConfig, SessionManager
 from library.infrastructure.interfaces.cli import inventory
 from library.infrastructure.interfaces.cli.exit_codes import FAILURE, SUCCESS, Failure
-from library.infrastructure.interfaces.cli.opening import adapter_of, existing
+from library.infrastructure.interfaces.cli.opening import adapter_of, existing, tables_of
 from library.infrastructure.interfaces.cli.output.local_time import count, size
 
 if TYPE_CHECKING:
     from library.infrastructure.data import DatabaseAdapter
+    from library.infrastructure.data.storage import TableInfo
     from library.infrastructure.interfaces.cli.job import Job
 
 _DISTRIBUTION: Final = "nanobrain-data"
@@ -36,7 +37,7 @@ def backup(job: Job, file: str, overwrite: bool) -> None:  # noqa: FBT001 - give
 
 
 async def _back_up(job: Job, file: str, *, overwrite: bool) -> None:
-    async with existing(job) as adapter:
+    async with await existing(job) as adapter:
         with job.waiting("backing up"):
             await adapter.backup(file, overwrite=overwrite)
 
@@ -50,48 +51,44 @@ def check(job: Job) -> int:
 
 
 async def _check(job: Job) -> list[str]:
-    async with existing(job) as adapter:
+    async with await existing(job) as adapter:
         with job.waiting("checking"):
             return await adapter.check()
 
 
 def migrate(job: Job) -> None:
     """Bring a database and its tables to the schema of this version, and print from which."""
-    adapter = existing(job)
-    before = _versions(adapter)
-    job.run(_migrate(job, adapter))
-    after = _versions(adapter)
+    before, after = job.run(_migrate(job))
     schemas = [{"schema": name, "before": before.get(name), "after": new} for name, new in after.items()]
     job.presenter.facts({"schemas": schemas})
     changed = sum(each["before"] != each["after"] for each in schemas)
     job.say(f"{count(changed, 'schema')} brought up to date" if changed else "everything was up to date")
 
 
-async def _migrate(job: Job, adapter: DatabaseAdapter) -> None:
-    file = inventory.file_of(adapter)
-    tables = () if file is None else inventory.look(file).tables
+async def _migrate(job: Job) -> tuple[dict[str, int], dict[str, int]]:
+    """Migrate, and return the versions before and after."""
+    adapter = await existing(job)
+    before = await _versions(adapter)
+    tables = await tables_of(adapter)
     async with adapter:
         with job.waiting("migrating"):
             for table in tables:
                 store = adapter.sessions if table.kind == "sessions" else adapter.conversations
                 await store(table.name).open()
+    return before, await _versions(adapter)
 
 
-def _versions(adapter: DatabaseAdapter) -> dict[str, int]:
-    """Return the schema of the database, and that of each table."""
+async def _versions(adapter: DatabaseAdapter) -> dict[str, int]:
+    """Return the schema of the database, where it has one of its own, and that of each table."""
     file = inventory.file_of(adapter)
-    if file is None:
-        return {}
-    found = inventory.look(file)
-    versions = {f"table {each.name}": each.schema_version for each in found.tables}
-    return {"database": found.schema_version, **versions}
+    versions = {} if file is None else {"database": inventory.look(file).schema_version}
+    return versions | {f"table {each.name}": each.schema_version for each in await tables_of(adapter)}
 
 
 def info(job: Job) -> None:
     """Print what a report of a problem should say: versions, and what there is."""
     adapter = adapter_of(job)
     file = inventory.file_of(adapter)
-    is_there = file is not None and file.exists()
     facts: dict[str, Any] = {
         "version": metadata.version(_DISTRIBUTION),
         "python": platform.python_version(),
@@ -100,23 +97,25 @@ def info(job: Job) -> None:
         "sqlite": inventory.sqlite_version(),
         "extras": _extras(),
         "database": adapter.url,
-        "exists": is_there,
+        "exists": file is None or file.exists(),
     }
-    if file is not None and is_there:
+    if file is not None and facts["exists"]:
         found = inventory.look(file)
         facts |= {
             "bytes": sum(each.stat().st_size for each in (file, Path(f"{file}-wal")) if each.exists()),
             "schema": found.schema_version,
             "newest_schema": found.newest_version,
-            "tables": job.run(_tables(job, adapter, found.tables)) if found.tables else [],
         }
+    if facts["exists"]:
+        facts["tables"] = job.run(_tables(job, adapter))
     job.presenter.facts(facts)
 
 
-async def _tables(
-    job: Job, adapter: DatabaseAdapter, tables: tuple[inventory.Table, ...]
-) -> list[dict[str, Any]]:
+async def _tables(job: Job, adapter: DatabaseAdapter) -> list[dict[str, Any]]:
     """Describe tables; those of another schema are not counted, since opening one would migrate it."""
+    tables = await tables_of(adapter)
+    if not tables:
+        return []
     described = []
     async with adapter:
         with job.waiting("counting"):
@@ -133,7 +132,7 @@ async def _tables(
     return described
 
 
-async def _counts(adapter: DatabaseAdapter, table: inventory.Table) -> dict[str, int]:
+async def _counts(adapter: DatabaseAdapter, table: TableInfo) -> dict[str, int]:
     if table.kind == "sessions":
         config = SessionConfig(cleanup_interval=None, cleanup_policy="deactivate")
         async with SessionManager(config, adapter, table_name=table.name) as sessions:

@@ -76,7 +76,7 @@ async def _show(
         with job.waiting("looking"):
             found = await _find(sessions, beginning)
             adapter = sessions.database_adapter
-            if adapter is None or not has_table(adapter, "conversations", TABLES["conversations"]):
+            if adapter is None or not await has_table(adapter, "conversations", TABLES["conversations"]):
                 return found, []
             async with ConversationHistoryUnit(adapter, TABLES["conversations"]) as history:
                 return found, await history.list_conversations(

@@ -18,7 +18,7 @@ UNPLACED: Final = "\u02e1"
 ABRIDGED: Final = UNPLACED * 2
 
 LONGEST_LEXEME: Final = 255
-"""Characters of a lexeme; a longer token is cut. More than the words and beginnings that a query holds have."""
+"""Characters of a lexeme; a longer token is cut. Words and beginnings in a query are shorter."""
 
 _LETTERS: Final = "abcdefghijklmnopqrstuvwxyz234567"
 

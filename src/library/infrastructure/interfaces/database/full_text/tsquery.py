@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
     from library.infrastructure.interfaces.database.full_text.search_query import SearchQuery, Term
 
+_FOLLOWED_BY: Final = " <-> "
+_BUT_NOT: Final = " & !"
 _PLACED_FOR_SURE: Final = 255
 """Characters of an exchange that cannot hold a token more often than a vector can tell."""
 _WHOLE_FOR_SURE: Final = 50_000
@@ -93,6 +95,15 @@ def match_term(query: SearchQuery, term: Term, scope: str | None = None) -> str:
     return _restrict(match_loose(term), query, scope)
 
 
+def without_order(expression: str) -> str:
+    """Write what one of these expressions asks for but for the order of words, which only a vector tells.
+
+    The index decides it alone; all that the expression matches, it matches.
+    """
+    wanted, sign, excluded = expression.partition(_BUT_NOT)
+    return wanted.replace(_FOLLOWED_BY, " & ") + (sign + excluded if _FOLLOWED_BY not in excluded else "")
+
+
 def _match_groups(query: SearchQuery, scope: str | None, match: Callable[[Term], str]) -> str | None:
     if not query.groups:
         return None
@@ -104,7 +115,7 @@ def _restrict(expression: str, query: SearchQuery, scope: str | None) -> str:
     if scope is not None:
         expression = f"'{scope}' & {expression}"
     excluded = [_match_for_sure(term) for term in query.excluded if is_decided(term) and not _is_cut(term)]
-    return f"{expression} & !({' | '.join(excluded)})" if excluded else expression
+    return f"{expression}{_BUT_NOT}({' | '.join(excluded)})" if excluded else expression
 
 
 def _match_for_sure(term: Term) -> str:
@@ -123,7 +134,7 @@ def _match_phrase(term: Phrase, *, with_marks: bool, for_sure: bool = False) -> 
         return _all_of(marks, for_sure=for_sure)
     if len(term.tokens) < 2 or not term.is_adjacent:
         return _all_of((*term.tokens, *marks), for_sure=for_sure)
-    phrase = " <-> ".join(f"'{lexeme(token)}'" for token in term.tokens)
+    phrase = _FOLLOWED_BY.join(f"'{lexeme(token)}'" for token in term.tokens)
     if not for_sure:
         phrase = f"({phrase}) | ('{UNPLACED}' & {_all_of(term.tokens)})"
     return f"(({phrase}) & {_all_of(marks, for_sure=for_sure)})" if marks else f"({phrase})"

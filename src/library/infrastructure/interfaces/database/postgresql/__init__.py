@@ -1,1 +1,1 @@
-"""Conversations and sessions on PostgreSQL, by the driver asyncpg, which comes with the extra `postgresql`."""
+"""Conversations and sessions on PostgreSQL, by the driver asyncpg, which comes with the extra."""

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import ssl as tls
     from collections.abc import Mapping, Sequence
 
+    from library.infrastructure.data.storage import TableInfo
     from library.infrastructure.interfaces.database.postgresql.conversations import (
         PostgreSQLConversationStore,
     )
@@ -154,16 +155,12 @@ class PostgreSQLAdapter(DatabaseAdapter):
 
     async def check(self) -> list[str]:
         """Look for damage, in the full-text index too; see `DatabaseAdapter.check`."""
-        engine = self.engine
-        tables = await engine.read(
-            "check", lambda connection: migrations.known_tables(connection, engine.schema), primary=True
-        )
         problems: list[str] = []
-        for kind, table in tables:
-            if kind == "conversations":
-                problems += await self.conversations(table).check_index()
+        for table in await self.tables():
+            if table.kind == "conversations":
+                problems += await self.conversations(table.name).check_index()
             else:
-                problems += await self.sessions(table).check()
+                problems += await self.sessions(table.name).check()
         return problems
 
     async def backup(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:  # noqa: ARG002
@@ -179,6 +176,13 @@ class PostgreSQLAdapter(DatabaseAdapter):
             "`nanobrain-data export` for files that any database can import"
         )
         raise InvalidOptionError(message, option="path")
+
+    async def tables(self) -> list[TableInfo]:
+        """List the tables that this library made; see `DatabaseAdapter.tables`."""
+        engine = self.engine
+        return await engine.read(
+            "look into", lambda connection: migrations.known_tables(connection, engine.schema), primary=True
+        )
 
     async def stats(self) -> Mapping[str, Any]:
         """Return what was counted since the adapter was opened.

@@ -9,7 +9,6 @@ from library.infrastructure.data.worker import run_in_worker
 from library.infrastructure.interfaces.database.keys import conversation_key, session_key_of
 from library.infrastructure.interfaces.database.postgresql.counters import count_changes
 from library.infrastructure.interfaces.database.postgresql.inserting import insert_rows
-from library.infrastructure.interfaces.database.postgresql.moments import exact
 from library.infrastructure.interfaces.database.postgresql.rows import Row, statements, to_message, to_row
 from library.infrastructure.interfaces.database.postgresql.saving import check_parents
 from library.infrastructure.interfaces.database.postgresql.text_escape import escape, unescape
@@ -66,7 +65,8 @@ class Changes:
         path = await connection.fetch(sql["thread"], row.parent_id)
         if any(ancestor[0] == row.message_id for ancestor in path):
             message = (
-                f"parent_id {row.parent_id} cannot be used for {row.message_id}: it is that exchange, or follows it"
+                f"parent_id {row.parent_id} cannot be used for {row.message_id}: it is that exchange, or "
+                "follows it"
             )
             raise InvalidValueError(message)
 
@@ -94,8 +94,16 @@ class Changes:
             ids = [row[0] for row in await connection.fetch(sql["next_ids"], len(rows))]
             new_ids = dict(zip([row[0] for row in rows], ids, strict=True))
             copies = [
-                Row(
-                    new_ids[row[0]], new[1], *row[2:6], new_ids.get(row[6]), row[7], new[0], session_key_of(row[7])
+                Row._make(
+                    (
+                        new_ids[row[0]],
+                        new[1],
+                        *row[2:6],
+                        new_ids.get(row[6]),
+                        row[7],
+                        new[0],
+                        session_key_of(row[7]),
+                    )
                 )
                 for row in rows
             ]
@@ -120,7 +128,7 @@ class Changes:
         if await connection.fetchval(sql["has_parents"], *conversation):
             rows = await connection.fetch(sql["thread"], at)
         else:
-            rows = await connection.fetch(sql["leading_to"], *conversation, exact(place[0]), at)
+            rows = await connection.fetch(sql["leading_to"], *conversation, *place)
         return rows
 
     def not_found(self, message_id: int, where: str = "") -> MessageNotFoundError:

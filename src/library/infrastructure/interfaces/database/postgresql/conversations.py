@@ -13,10 +13,11 @@ from library.infrastructure.data.utc_time import from_microseconds
 from library.infrastructure.data.worker import run_in_worker
 from library.infrastructure.interfaces.database.keys import conversation_key, session_key
 from library.infrastructure.interfaces.database.postgresql.changes import Changes
+from library.infrastructure.interfaces.database.postgresql.checking import check_exchanges
 from library.infrastructure.interfaces.database.postgresql.erasing import Erasing
 from library.infrastructure.interfaces.database.postgresql.exporting import export_exchanges
 from library.infrastructure.interfaces.database.postgresql.loading import Loading
-from library.infrastructure.interfaces.database.postgresql.moments import exact
+from library.infrastructure.interfaces.database.postgresql.moments import as_saved
 from library.infrastructure.interfaces.database.postgresql.pages import Pages
 from library.infrastructure.interfaces.database.postgresql.rows import (
     statements,
@@ -45,7 +46,6 @@ _INLINE_MESSAGES: Final = 100
 _FEW_CONVERSATIONS: Final = 500
 _FIRST_MOMENT: Final = datetime.min.replace(tzinfo=UTC)
 _BEHIND_ALL: Final = datetime.max.replace(tzinfo=UTC), 1 << 62
-"""Which asyncpg takes for infinities, as it may here."""
 
 
 class PostgreSQLConversationStore(ConversationStore):
@@ -146,7 +146,7 @@ class PostgreSQLConversationStore(ConversationStore):
             places = await self._fetch("place", before, conversation[1])
             if not places:
                 raise self._changes.not_found(before, f" in the conversation {conversation_id!r}")
-            found = await self._fetch("history_before", *conversation, exact(places[0][0]), before, limit)
+            found = await self._fetch("history_before", *conversation, *places[0], limit)
         found.reverse()
         return to_messages(found)
 
@@ -179,7 +179,7 @@ class PostgreSQLConversationStore(ConversationStore):
         self, limit: int | None, after: tuple[int, int] | None, session_id: str | None = None
     ) -> list[ConversationSummary]:
         """See `ConversationStore`."""
-        behind = _BEHIND_ALL if after is None else (exact(from_microseconds(after[0])), after[1])
+        behind = _BEHIND_ALL if after is None else (from_microseconds(after[0]), after[1])
         if session_id is not None:
             rows = await self._fetch("summaries_of_session", *behind, limit, session_key(session_id))
         else:
@@ -190,8 +190,8 @@ class PostgreSQLConversationStore(ConversationStore):
             ConversationSummary(
                 conversation_id=unescape(row[0]),
                 message_count=row[3],
-                started_at=row[4],
-                last_message_at=row[1],
+                started_at=as_saved(row[4]),
+                last_message_at=as_saved(row[1]),
                 first_user_input=unescape(row[5]),
                 last_message_id=row[2],
             )
@@ -214,7 +214,7 @@ class PostgreSQLConversationStore(ConversationStore):
 
     async def metrics(self, conversation_id: str | None, since: datetime | None) -> PerformanceMetrics:
         """See `ConversationStore`."""
-        first = _FIRST_MOMENT if since is None else exact(since)
+        first = since or _FIRST_MOMENT
         if conversation_id is None:
             total, *days = await self._fetch("metrics", first)
         else:
@@ -239,9 +239,9 @@ class PostgreSQLConversationStore(ConversationStore):
     # -- looking for damage ----------------------------------------------------------------------------------
 
     async def check_index(self) -> list[str]:
-        """Look for damage in the full-text index; returns a sentence for each."""
+        """Look for damage, in the full-text index too; returns a sentence for each kind."""
         await self.open()
-        return []
+        return await check_exchanges(self._adapter.engine, self._table)
 
 
 def _to_rows(messages: Sequence[ConversationMessage]) -> list[Row]:

@@ -1,3 +1,7 @@
+-- Conversations are found by their key. What is asked of the conversation_id besides is nearly always true, which is
+-- hidden from the planner by `texteq`: it would take conversations for so short that they may as well be sorted. So are
+-- limits, by `(SELECT ...)`: it then plans for the first tenth of what there is.
+
 -- state --
 SELECT coalesce(sum(changes), 0)::bigint AS changes, coalesce(max(changed_at), 0) AS changed_at
 FROM "{schema}".nanobrain_changes WHERE name = '{table}'
@@ -159,7 +163,7 @@ SELECT message_id, conversation_key, parent_id FROM "{schema}"."{table}" WHERE m
 
 -- conversation_locked --
 SELECT message_id, conversation_key, parent_id FROM "{schema}"."{table}"
-WHERE conversation_key = $1 AND conversation_id = $2 FOR UPDATE
+WHERE conversation_key = $1 AND texteq(conversation_id, $2) FOR UPDATE
 
 -- before_locked --
 SELECT message_id, conversation_key, parent_id FROM "{schema}"."{table}"
@@ -181,12 +185,12 @@ DELETE FROM "{schema}"."{table}" WHERE message_id = ANY ($1::bigint[])
 
 -- history --
 SELECT {columns} FROM "{schema}"."{table}"
-WHERE conversation_key = $1 AND conversation_id = $2 ORDER BY "timestamp" DESC, message_id DESC LIMIT $3
+WHERE conversation_key = $1 AND texteq(conversation_id, $2) ORDER BY "timestamp" DESC, message_id DESC LIMIT (SELECT $3::bigint)
 
 -- history_before --
 SELECT {columns} FROM "{schema}"."{table}"
-WHERE conversation_key = $1 AND conversation_id = $2 AND ("timestamp", message_id) < ($3, $4)
-ORDER BY "timestamp" DESC, message_id DESC LIMIT $5
+WHERE conversation_key = $1 AND texteq(conversation_id, $2) AND ("timestamp", message_id) < ($3, $4)
+ORDER BY "timestamp" DESC, message_id DESC LIMIT (SELECT $5::bigint)
 
 -- place --
 SELECT "timestamp", message_id FROM "{schema}"."{table}" WHERE message_id = $1 AND conversation_id = $2
@@ -207,14 +211,14 @@ ORDER BY path.depth DESC
 -- has_parents --
 SELECT EXISTS (
     SELECT FROM "{schema}"."{table}"
-    WHERE conversation_key = $1 AND conversation_id = $2 AND parent_id IS NOT NULL
+    WHERE conversation_key = $1 AND texteq(conversation_id, $2) AND parent_id IS NOT NULL
 )
 
 -- count --
 SELECT count(*) FROM "{schema}"."{table}"
 
 -- any_of_conversation --
-SELECT EXISTS (SELECT FROM "{schema}"."{table}" WHERE conversation_key = $1 AND conversation_id = $2)
+SELECT EXISTS (SELECT FROM "{schema}"."{table}" WHERE conversation_key = $1 AND texteq(conversation_id, $2))
 
 -- existing_conversations --
 SELECT wanted.conversation_id
@@ -226,7 +230,7 @@ WHERE EXISTS (
 
 -- leading_to --
 SELECT {columns} FROM "{schema}"."{table}"
-WHERE conversation_key = $1 AND conversation_id = $2 AND ("timestamp", message_id) <= ($3, $4)
+WHERE conversation_key = $1 AND texteq(conversation_id, $2) AND ("timestamp", message_id) <= ($3, $4)
 ORDER BY "timestamp", message_id
 
 -- count_conversations --
@@ -327,17 +331,26 @@ FROM page CROSS JOIN LATERAL (
 ) AS first
 ORDER BY page."timestamp" DESC, page.message_id DESC
 
+-- all_texts --
+SELECT message_id, conversation_id, user_input, agent_response, metadata FROM "{schema}"."{table}" ORDER BY message_id
+
+-- found_by_others --
+SELECT stored.message_id
+FROM unnest($1::bigint[], $2::text[]) AS made (message_id, search)
+JOIN "{schema}"."{table}" AS stored USING (message_id)
+WHERE stored.search <> made.search::tsvector
+
 -- metrics --
 -- Of all, where `day` is NULL, and of each day in UTC.
-SELECT ("timestamp" AT TIME ZONE 'UTC')::date AS day, count(*),
+SELECT least(greatest(("timestamp" AT TIME ZONE 'UTC')::date, '0001-01-01'), '9999-12-31') AS day, count(*),
     avg(response_time_ms), min(response_time_ms), max(response_time_ms),
     percentile_cont(ARRAY[0.5, 0.95, 0.99]) WITHIN GROUP (ORDER BY response_time_ms)
 FROM "{schema}"."{table}" WHERE "timestamp" >= $1
 GROUP BY GROUPING SETS ((), (day)) ORDER BY day NULLS FIRST
 
 -- metrics_of_conversation --
-SELECT ("timestamp" AT TIME ZONE 'UTC')::date AS day, count(*),
+SELECT least(greatest(("timestamp" AT TIME ZONE 'UTC')::date, '0001-01-01'), '9999-12-31') AS day, count(*),
     avg(response_time_ms), min(response_time_ms), max(response_time_ms),
     percentile_cont(ARRAY[0.5, 0.95, 0.99]) WITHIN GROUP (ORDER BY response_time_ms)
-FROM "{schema}"."{table}" WHERE conversation_key = $2 AND conversation_id = $3 AND "timestamp" >= $1
+FROM "{schema}"."{table}" WHERE conversation_key = $2 AND texteq(conversation_id, $3) AND "timestamp" >= $1
 GROUP BY GROUPING SETS ((), (day)) ORDER BY day NULLS FIRST

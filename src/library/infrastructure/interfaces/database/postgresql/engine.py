@@ -21,7 +21,6 @@ from library.infrastructure.interfaces.database.postgresql.failures import (
     is_read_only,
     translate,
 )
-from library.infrastructure.interfaces.database.postgresql.in_progress import InProgress
 from library.infrastructure.interfaces.database.postgresql.leases import Lease, Snapshot
 from library.infrastructure.interfaces.database.postgresql.loop_homes import Homes
 from library.infrastructure.interfaces.database.postgresql.replicas import Replicas
@@ -52,8 +51,6 @@ class Engine:
         """What errors call the database: its URL without the password."""
         self.replicas = Replicas(len(replicas))
         self.homes = Homes(settings, replicas)
-        self.in_progress = InProgress()
-        """Calls that share a transaction with others, and so wait for their turn without a connection."""
         self.commits = 0
         self.retries = 0
         self.reads = 0
@@ -149,6 +146,8 @@ class Engine:
             try:
                 result = await to_the_end(attempt.run())
             except DRIVER_ERRORS as error:
+                if not attempt.is_drivers_error:
+                    raise
                 failure = translate(error, attempted, self.where)
                 if attempt.is_outcome_unknown(error):
                     if check is None:
@@ -212,7 +211,6 @@ class Engine:
 
     async def close(self) -> None:
         """Let what was begun come to its end, and close all connections, of all loops."""
-        await self.in_progress.settle()
         await self.homes.close()
 
     def abandon(self) -> None:

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 from library.infrastructure.interfaces.database.keys import conversation_key
 from library.infrastructure.interfaces.database.postgresql.counters import count_changes
-from library.infrastructure.interfaces.database.postgresql.moments import exact
 from library.infrastructure.interfaces.database.postgresql.rows import statements
 from library.infrastructure.interfaces.database.postgresql.text_escape import escape
 
@@ -40,7 +39,7 @@ class Erasing:
     async def purge(self, engine: Engine, older_than: datetime) -> int:
         """Erase what is older than a time, and was there when this began."""
         last_id = await self._last_id(engine)
-        return await self._erase_parts(engine, "before_locked", exact(older_than), last_id, _PART_ROWS)
+        return await self._erase_parts(engine, "before_locked", older_than, last_id, _PART_ROWS)
 
     async def clear(self, engine: Engine) -> int:
         """Erase all that was there when this began; it is a change, even if that was nothing."""

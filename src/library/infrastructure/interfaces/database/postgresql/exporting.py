@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from library.infrastructure.data.conversation_filters import Filters
-from library.infrastructure.data.worker import run_in_worker
 from library.infrastructure.interfaces.database.keys import conversation_key
+from library.infrastructure.interfaces.database.postgresql.guarded import call_guarded, raised_as_it_was
 from library.infrastructure.interfaces.database.postgresql.pages import Pages
 from library.infrastructure.interfaces.database.postgresql.rows import statements, to_exchange
 from library.infrastructure.interfaces.database.postgresql.text_escape import escape
@@ -42,12 +42,13 @@ async def export_exchanges(
 
     """
     pages = Pages(engine.schema, table, filters)
-    async with engine.snapshot("export from") as connection:
-        total = await _count(connection, engine.schema, table, filters)
-        missing = await _missing(connection, engine.schema, table, filters.conversation_ids or ())
-        await run_in_worker(target.begin, total, missing)
-        if not pages.ended:
-            await _give(connection, pages, _order(filters, together=together), filters.limit, target)
+    with raised_as_it_was():
+        async with engine.snapshot("export from") as connection:
+            total = await _count(connection, engine.schema, table, filters)
+            missing = await _missing(connection, engine.schema, table, filters.conversation_ids or ())
+            await call_guarded(target.begin, total, missing)
+            if not pages.ended:
+                await _give(connection, pages, _order(filters, together=together), filters.limit, target)
 
 
 def _order(filters: Filters, *, together: bool) -> str | None:
@@ -92,7 +93,7 @@ async def _give(
             fitting = fitting[:left]
             left -= len(fitting)
         if fitting:
-            await run_in_worker(_take, target, fitting)
+            await call_guarded(_take, target, fitting)
 
 
 def _take(target: RowTarget, rows: Sequence[Any]) -> None:

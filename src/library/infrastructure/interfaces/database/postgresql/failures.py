@@ -6,7 +6,7 @@ Texts are made of what the server says, and of the URL without its password: no 
 from __future__ import annotations
 
 import ssl
-from typing import Final
+from typing import Any, Final
 
 import asyncpg
 
@@ -65,6 +65,17 @@ _ADVICE: Final[dict[str, tuple[type[DataUnitError], str]]] = {
     "57P02": (StorageError, "the server crashed: retry when it is back"),
     "57P03": (StorageError, "the server is starting or stopping: retry in a moment"),
 }
+
+
+def is_of_driver(error: BaseException, connection: Any) -> bool:
+    """Tell whether an error that went past a connection came from it, and not from who used it.
+
+    The system's errors come from anywhere. Those of a connection close it, or leave it with a statement to be
+    given up.
+    """
+    if isinstance(error, OSError):
+        return connection.is_closed() or bool(connection._cancellations)
+    return isinstance(error, DRIVER_ERRORS)
 
 
 def is_conflict(error: BaseException | None) -> bool:

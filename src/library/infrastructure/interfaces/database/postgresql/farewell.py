@@ -59,6 +59,17 @@ def disown(connection: Any) -> None:
         raw.close()
 
 
+def cut_half_open(loop: Any) -> None:
+    """Close the sockets of asyncpg in a loop that was closed while connections were being opened."""
+    for transport in list(getattr(loop, "_transports", {}).values()):
+        protocol = transport.get_protocol()
+        protocol = getattr(protocol, "_app_protocol", protocol)
+        if type(protocol).__module__.partition(".")[0] == "asyncpg":
+            raw = _part(transport)
+            if raw is not None:
+                raw.close()
+
+
 def _cut(connection: Any) -> Any:
     """Part a connection, whose event loop does not run, from its socket, and return that.
 
@@ -66,7 +77,10 @@ def _cut(connection: Any) -> Any:
     Other loops close what is theirs.
     """
     connection._aborted = True
-    outer = connection._transport
+    return _part(connection._transport)
+
+
+def _part(outer: Any) -> Any:
     within_tls = getattr(outer, "_ssl_protocol", None)
     if within_tls is not None:
         outer._closed = True

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from library.infrastructure.interfaces.database.postgresql.failures import DRIVER_ERRORS, translate
-from library.infrastructure.interfaces.database.postgresql.farewell import settle
+from library.infrastructure.interfaces.database.postgresql.failures import is_of_driver, translate
+from library.infrastructure.interfaces.database.postgresql.farewell import dispose, settle
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -43,12 +43,15 @@ class Lease:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         """Give it back; what the driver raised is translated."""
+        is_drivers = error is not None and is_of_driver(error, self._connection)
         try:
-            if error is not None and (not isinstance(error, Exception) or isinstance(error, TimeoutError)):
+            if isinstance(error, GeneratorExit):
+                dispose(self._connection)
+            elif error is not None:
                 await settle(self._connection)
         finally:
             self._pool.release(self._connection)
-        if isinstance(error, DRIVER_ERRORS):
+        if is_drivers and isinstance(error, Exception):
             raise translate(error, self._attempted, self._engine.where) from error
 
 

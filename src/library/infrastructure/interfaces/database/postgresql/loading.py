@@ -1,7 +1,7 @@
 """Importing many rows in one transaction: all of them are there at once, or none.
 
-First all are gathered in a temporary table, while the source gives them: nothing of that is seen by others, or
-stands in their way. Then each is given its id and its parent there, and at last they are copied into their
+First all are gathered in a temporary table, while the source gives them: nothing of that is seen by others,
+or stands in their way. Then each is given its id and its parent there, and at last they are copied into their
 table. What was changed is counted at the very end, so that others save meanwhile.
 """
 
@@ -21,6 +21,7 @@ from library.infrastructure.data.json_reading import decode
 from library.infrastructure.data.record_transfer import Loaded
 from library.infrastructure.data.worker import run_in_worker
 from library.infrastructure.interfaces.database.postgresql.counters import now_us
+from library.infrastructure.interfaces.database.postgresql.guarded import call_guarded, raised_as_it_was
 from library.infrastructure.interfaces.database.postgresql.named_sql import for_table, read_named
 from library.infrastructure.interfaces.database.postgresql.rows import from_exchange, statements
 
@@ -102,7 +103,8 @@ class Loading:
         async def load(connection: Any) -> Loaded:
             if begun:
                 raise StorageError(
-                    f"cannot import into {engine.where}: the connection was lost; nothing was stored: import again",
+                    f"cannot import into {engine.where}: the connection was lost; nothing was stored: import "
+                    "again",
                     path=engine.where,
                 )
             begun.append(_Load(connection, sql, source, merge))
@@ -115,7 +117,8 @@ class Loading:
             await connection.execute(sql["lock_loads"])
             return not first or bool(await connection.fetchval(sql["is_there"], *first))
 
-        return await engine.transact(_ATTEMPTED, load, check=is_loaded)
+        with raised_as_it_was():
+            return await engine.transact(_ATTEMPTED, load, check=is_loaded)
 
     async def _load(self, load: _Load) -> Loaded:
         await self._gather(load)
@@ -144,14 +147,18 @@ class Loading:
         """Read everything, in a worker's thread, into the temporary tables."""
         await load.run("make_staging")
         await load.run("make_places")
-        while page := await run_in_worker(load.source.read):
+        while page := await call_guarded(load.source.read):
             staged, ids = await run_in_worker(_stage, page, load.count)
             load.count += len(staged)
             if ids:
                 load.least_id = min([load.least_id or ids[0], *ids])
                 load.greatest_id = max(load.greatest_id, *ids)
             await load.connection.copy_records_to_table(
-                "nanobrain_staging", records=staged, columns=_STAGED, schema_name="pg_temp", timeout=_PATIENCE_S
+                "nanobrain_staging",
+                records=staged,
+                columns=_STAGED,
+                schema_name="pg_temp",
+                timeout=_PATIENCE_S,
             )
 
     # -- placing and storing ---------------------------------------------------------------------------------
@@ -222,7 +229,7 @@ class Loading:
             stored = {row[0]: row[1] for row in await load.run("insert_part", start, start + _PART_ROWS)}
             load.slots.update(stored)
             load.written += sum(stored.values())
-            await run_in_worker(load.source.note, load.written)
+            await call_guarded(load.source.note, load.written)
 
 
 def _stage(page: Sequence[Any], count: int) -> tuple[list[tuple[Any, ...]], list[int]]:

@@ -11,6 +11,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
 from library.infrastructure.data.errors import InvalidOptionError, NewerSchemaError, StorageError
+from library.infrastructure.data.storage import TableInfo
 from library.infrastructure.interfaces.database.postgresql.named_sql import (
     for_table,
     read_migrations,
@@ -46,12 +47,13 @@ async def check_database(connection: Any, schema: str, where: str) -> None:
     _refuse_newer(await _version(connection, schema), len(_steps(_DATABASE)), where, "")
 
 
-async def known_tables(connection: Any, schema: str) -> list[tuple[str, str]]:
-    """Return kind and name of each table of this library."""
+async def known_tables(connection: Any, schema: str) -> list[TableInfo]:
+    """List the tables of this library."""
     sql = _sql(schema)
     if not await connection.fetchval(sql["has_tables"]):
         return []
-    return [(row["kind"], row["shown_name"]) for row in await connection.fetch(sql["known_tables"])]
+    rows = await connection.fetch(sql["known_tables"])
+    return [TableInfo(name, kind, found, len(_steps(kind))) for name, kind, found in rows]
 
 
 async def is_current(connection: Any, schema: str, kind: str, table: str) -> bool:

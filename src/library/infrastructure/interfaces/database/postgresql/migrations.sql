@@ -17,7 +17,7 @@ SET LOCAL lock_timeout = '3s'
 SELECT kind, schema_version FROM "{schema}".nanobrain_tables WHERE name = $1
 
 -- known_tables --
-SELECT kind, shown_name FROM "{schema}".nanobrain_tables WHERE name <> '' ORDER BY name
+SELECT shown_name, kind, schema_version FROM "{schema}".nanobrain_tables WHERE name <> '' ORDER BY name
 
 -- is_taken --
 SELECT EXISTS (

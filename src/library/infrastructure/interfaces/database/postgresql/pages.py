@@ -7,16 +7,14 @@ texts, is looked at here: the database gives those that may fit.
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from library.infrastructure.data.conversation_filters import canonical
 from library.infrastructure.data.json_document import encode
 from library.infrastructure.data.utc_time import from_microseconds
 from library.infrastructure.data.worker import run_in_worker
-from library.infrastructure.interfaces.database.json_conditions import json_holds
 from library.infrastructure.interfaces.database.keys import conversation_key, session_key
-from library.infrastructure.interfaces.database.postgresql.moments import exact
+from library.infrastructure.interfaces.database.postgresql.json_conditions import json_holds
 from library.infrastructure.interfaces.database.postgresql.named_sql import for_table, read_named
 from library.infrastructure.interfaces.database.postgresql.rows import COLUMNS, to_messages
 from library.infrastructure.interfaces.database.postgresql.text_condition import TextCondition
@@ -131,7 +129,7 @@ class Pages:
             _SQL["select"]
             .replace("{columns}", COLUMNS)
             .replace("{order}", order or self._order())
-            .replace("{limit}", f"${len(bindings)}::bigint")
+            .replace("{limit}", f"(SELECT ${len(bindings)}::bigint)")
             .replace("{conditions}", " AND ".join(conditions) or "TRUE")
         )
         return for_table(statement, self._schema, self._table), bindings
@@ -156,8 +154,7 @@ class Pages:
         for name in ("since", "until", "min_response_time_ms", "max_response_time_ms"):
             value = getattr(filters, name)
             if value is not None:
-                bound = exact(value) if isinstance(value, datetime) else value
-                conditions.append(_bind(_SQL[name], bindings, bound))
+                conditions.append(_bind(_SQL[name], bindings, value))
         for path, value in filters.metadata:
             if path == ("session_id",) and isinstance(value, str):
                 conditions.append(_bind(_SQL["session"], bindings, session_key(value)))
@@ -173,8 +170,8 @@ class Pages:
         value, message_id = position
         column = self._filters.order_field
         name, values = ("behind_id", ()) if column == "message_id" else ("behind", (value,))
-        if column == "timestamp":  # a query tells the microseconds
-            values = (exact(from_microseconds(value) if isinstance(value, int) else value),)
+        if column == "timestamp" and isinstance(value, int):  # as a query tells it
+            values = (from_microseconds(value),)
         template = _SQL[name].replace("{compare}", "<" if self._filters.descending else ">")
         return _bind(template.replace("{column}", f'"{column}"'), bindings, *values, message_id)
 

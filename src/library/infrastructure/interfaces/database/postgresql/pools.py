@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 import asyncpg
 
 from library.infrastructure.data.errors import StorageError, UnitClosedError
-from library.infrastructure.interfaces.database.postgresql.farewell import dispose, take_leave
+from library.infrastructure.interfaces.database.postgresql.farewell import cut_half_open, dispose, take_leave
 from library.infrastructure.interfaces.database.postgresql.keepalive import keep_alive
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ class Pool:
         self._loop = asyncio.get_running_loop()
         self._idle: list[tuple[Any, float]] = []
         self._used: set[Any] = set()
-        self._opening = 0
+        self._opening: set[asyncio.Task[Any]] = set()
         self._waiting: deque[asyncio.Future[Any]] = deque()
         self._returned: asyncio.Future[None] | None = None
         self._is_closed = False
@@ -44,7 +44,7 @@ class Pool:
     @property
     def size(self) -> int:
         """How many connections are open, or being opened."""
-        return len(self._idle) + len(self._used) + self._opening
+        return len(self._idle) + len(self._used) + len(self._opening)
 
     @property
     def idle_count(self) -> int:
@@ -83,14 +83,18 @@ class Pool:
         return None
 
     async def _open(self) -> Any:
-        self._opening += 1
+        # In a task of its own: when the loop is closed meanwhile, what is half open can still be found.
+        opening = self._loop.create_task(asyncpg.connect(**self.settings.driver_options()))
+        self._opening.add(opening)
         try:
-            connection = await asyncpg.connect(**self.settings.driver_options())
+            connection = await opening
+        except GeneratorExit:
+            raise
         except BaseException:
-            self._opening -= 1
+            self._opening.discard(opening)
             self._pass_on(None)
             raise
-        self._opening -= 1
+        self._opening.discard(opening)
         keep_alive(connection)
         if self._is_closed:
             dispose(connection)
@@ -134,7 +138,7 @@ class Pool:
             self._returned.set_result(None)
 
     def _pass_on(self, connection: Any) -> None:
-        while self._waiting:
+        while self._waiting and not self._loop.is_closed():
             turn = self._waiting.popleft()
             if not turn.done():
                 turn.set_result(connection)
@@ -176,6 +180,9 @@ class Pool:
         used, self._used = self._used, set()
         for connection in (*(each for each, _ in idle), *used):
             part(connection)
+        if self._opening and self._loop.is_closed():
+            cut_half_open(self._loop)
+            self._opening.clear()
 
 
 def _set(future: asyncio.Future[None]) -> None:

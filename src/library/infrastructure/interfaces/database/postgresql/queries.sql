@@ -2,7 +2,7 @@
 SELECT {columns} FROM "{schema}"."{table}" WHERE {conditions} ORDER BY {order} LIMIT {limit}
 
 -- one_conversation --
-(conversation_key = {1} AND conversation_id = {2})
+(conversation_key = {1} AND texteq(conversation_id, {2}))
 
 -- some_conversations --
 (conversation_key = ANY ({1}::bigint[]) AND conversation_id = ANY ({2}::text[]))

@@ -15,7 +15,7 @@ from library.infrastructure.data.json_document import encode
 from library.infrastructure.data.json_reading import decode
 from library.infrastructure.data.utc_time import from_microseconds, to_microseconds
 from library.infrastructure.interfaces.database.keys import conversation_key, session_key, session_key_of
-from library.infrastructure.interfaces.database.postgresql.moments import exact
+from library.infrastructure.interfaces.database.postgresql.moments import as_saved
 from library.infrastructure.interfaces.database.postgresql.named_sql import for_table, read_named
 from library.infrastructure.interfaces.database.postgresql.search_vector import search_vector
 from library.infrastructure.interfaces.database.postgresql.text_escape import escape, unescape
@@ -26,7 +26,10 @@ if TYPE_CHECKING:
 
     from library.infrastructure.data.formats.record_kind import Row as Exchange
 
-COLUMNS: Final = 'message_id, conversation_id, "timestamp", user_input, agent_response, response_time_ms, parent_id, metadata'
+COLUMNS: Final = (
+    'message_id, conversation_id, "timestamp", user_input, agent_response, response_time_ms, parent_id, '
+    "metadata"
+)
 _NO_METADATA: Final = "{}"
 
 
@@ -76,7 +79,7 @@ def to_row(message: ConversationMessage) -> Row:
     return Row(
         message.message_id,
         escape(message.conversation_id),
-        exact(message.timestamp),
+        message.timestamp,
         escape(message.user_input),
         escape(message.agent_response),
         message.response_time_ms,
@@ -100,7 +103,7 @@ def from_exchange(exchange: Exchange) -> Row:
     return Row(
         message_id,
         escape(conversation_id),
-        exact(from_microseconds(moment)),
+        from_microseconds(moment),
         escape(user_input),
         escape(agent_response),
         response_time_ms,
@@ -116,7 +119,7 @@ def to_exchange(row: Sequence[Any]) -> Exchange:
     return (
         row[0],
         unescape(row[1]),
-        to_microseconds(row[2]),
+        to_microseconds(as_saved(row[2])),
         unescape(row[3]),
         unescape(row[4]),
         row[5],
@@ -133,7 +136,7 @@ def to_messages(rows: Iterable[Sequence[Any]]) -> list[ConversationMessage]:
             unescape(conversation_id),
             unescape(user_input),
             unescape(agent_response),
-            timestamp,
+            as_saved(timestamp),
             response_time_ms,
             message_id,
             {} if metadata == _NO_METADATA else decode(metadata.encode()),
@@ -163,7 +166,7 @@ def to_result(row: Sequence[Any], score: float, snippet: str) -> SearchResult:
         unescape(row[1]),
         unescape(row[3]),
         unescape(row[4]),
-        row[2],
+        as_saved(row[2]),
         row[5],
         row[0],
         {} if row[7] == _NO_METADATA else decode(row[7].encode()),

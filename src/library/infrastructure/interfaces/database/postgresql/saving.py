@@ -9,9 +9,10 @@ Whoever takes ids from the sequence shares a lock, which whoever sets the sequen
 
 from __future__ import annotations
 
+import asyncio
 import weakref
 from collections import deque
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
 
 import asyncpg
 
@@ -20,15 +21,16 @@ from library.infrastructure.data.errors import DuplicateMessageError, InvalidVal
 from library.infrastructure.data.storage import Saved, StaleVersion
 from library.infrastructure.data.worker import run_in_worker
 from library.infrastructure.interfaces.database.postgresql.counters import count_changes, now_us, slots_of
+from library.infrastructure.interfaces.database.postgresql.group_saving import GroupSaving, SaveOrder
 from library.infrastructure.interfaces.database.postgresql.inserting import insert_rows, searches_of
 from library.infrastructure.interfaces.database.postgresql.rows import statements
-from library.infrastructure.interfaces.database.postgresql.session_groups import BUSY, Groups
 from library.infrastructure.interfaces.database.postgresql.text_escape import unescape
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from library.infrastructure.interfaces.database.postgresql.engine import Engine
+    from library.infrastructure.interfaces.database.postgresql.group_saving import Entry
     from library.infrastructure.interfaces.database.postgresql.rows import Row
 
 _SMALL_ROWS: Final = 100
@@ -41,31 +43,18 @@ Parents = dict[int, str]
 """Conversations, as they stand in the table, by exchanges that are named as parents."""
 
 
-class SaveOrder(NamedTuple):
-    """A few exchanges without ids, to be stored together."""
-
-    engine: Engine
-    rows: Sequence[Row]
-    searches: Sequence[str]
-    """By what they are found."""
-
-
 class Saving:
     """Stores exchanges in one table."""
 
     def __init__(self, table: str) -> None:
         """Prepare; `table` was checked."""
         self._table = table
-        self._groups: Groups[SaveOrder] = Groups(self._save_group, "saves")
+        self._groups = GroupSaving(self._save_group)
         self._last_ids: weakref.WeakKeyDictionary[Engine, int] = weakref.WeakKeyDictionary()
 
     async def save(self, engine: Engine, rows: Sequence[Row], if_version: int | None) -> Saved:
         """Store exchanges; see `ConversationStore.save`."""
-        with engine.in_progress.call():
-            return await self._save(engine, rows, if_version)
-
-    async def _save(self, engine: Engine, rows: Sequence[Row], if_version: int | None) -> Saved:
-        if if_version is None and len(rows) <= _SMALL_ROWS and not any([row.message_id for row in rows]):
+        if if_version is None and len(rows) <= _SMALL_ROWS and not any(row.message_id for row in rows):
             characters = sum([len(row.user_input) + len(row.agent_response) for row in rows])
             if characters <= _SMALL_CHARACTERS:
                 is_inline = characters <= _INLINE_CHARACTERS
@@ -77,50 +66,52 @@ class Saving:
 
     # -- few -------------------------------------------------------------------------------------------------
 
-    async def _save_group(self, orders: Sequence[SaveOrder]) -> Sequence[Any]:
-        """Store what was asked for at the same time; what cannot be stored with others is answered `BUSY`."""
-        engine = orders[0].engine
-        if any([order.engine is not engine for order in orders]):
-            return [BUSY for _ in orders]
+    async def _save_group(self, engine: Engine, gather: Callable[[], Awaitable[list[Entry]]]) -> None:
+        """Store what was asked for at the same time, and answer; not, if it cannot be stored together."""
         sql = statements(engine.schema, self._table)
-        rows = [row for order in orders for row in order.rows]
-        searches = [each for order in orders for each in order.searches]
-        _, *columns = (list(column) for column in zip(*rows, strict=True))
-        slots = slots_of([row.conversation_key for row in rows])
-        children = [row for row in rows if row.parent_id is not None]
-        parents = [row.parent_id for row in children], [row.conversation_id for row in children]
-        last_id = await self._last_id(engine, sql)
-        found: list[int] = []
+        entries: list[Entry] = []
+        rows: list[Row] = []
+        last_id = 0
+        is_doubtful = False
 
-        async def store(connection: Any) -> Any:
+        async def store(connection: Any) -> bool:
+            nonlocal last_id, is_doubtful
+            entries[:] = await gather()
+            rows[:] = [row for entry in entries for row in entry.order.rows]
+            if not rows:  # all who asked were cancelled
+                return True
+            last_id = self._last_ids.get(engine, 0) or await connection.fetchval(sql["last_id"])
+            bindings = _bindings(entries, rows)
+            is_doubtful = True
             try:
-                return await connection.fetchrow(sql["save"], *columns, searches, *slots, now_us(), *parents)
+                saved = await connection.fetchrow(sql["save"], *bindings)
             except asyncpg.SequenceGeneratorLimitExceededError as error:
+                is_doubtful = False
                 raise self._no_id_left() from error
+            is_doubtful = False
+            if saved["ids"] is not None:
+                self._last_ids[engine] = max(last_id, saved["ids"][-1])
+                _answer(entries, saved["ids"], saved["version"])
+            return saved["ids"] is not None
 
         async def is_stored(connection: Any) -> bool:
-            found[:] = await _find(connection, sql, rows, last_id)
+            nonlocal is_doubtful
+            found = await _find(connection, sql, rows, last_id)
+            is_doubtful = False
+            if found:
+                state = await connection.fetchrow(sql["state"])
+                _answer(entries, found, state["changes"])
             return bool(found)
 
-        answer = await engine.transact(_ATTEMPTED, store, check=is_stored, one_statement=True)
-        if answer is None:
-            (state,) = await engine.fetch(_ATTEMPTED, sql["state"], primary=True)
-            ids, version = found, state["changes"]
-        elif answer["ids"] is not None:
-            ids, version = answer["ids"], answer["version"]
-        elif len(orders) > 1:
-            return [BUSY for _ in orders]
-        else:
+        try:
+            is_done = await engine.transact(_ATTEMPTED, store, check=is_stored, one_statement=True)
+        except asyncio.CancelledError:
+            if is_doubtful:  # whoever waits with the one who was cancelled
+                for entry in entries:
+                    entry.give(self._unknown(engine))
+            raise
+        if is_done is False and len(entries) == 1:
             raise await self._missing_parent(engine, sql, rows)
-        self._last_ids[engine] = max(last_id, ids[-1])
-        return _answers(orders, ids, version)
-
-    async def _last_id(self, engine: Engine, sql: Mapping[str, str]) -> int:
-        """Return an id that was given before, so that what is stored from now on has greater ones."""
-        if engine not in self._last_ids:
-            (row,) = await engine.fetch(_ATTEMPTED, sql["last_id"], primary=True)
-            self._last_ids[engine] = row[0]
-        return self._last_ids[engine]
 
     async def _missing_parent(
         self, engine: Engine, sql: Mapping[str, str], rows: Sequence[Row]
@@ -132,6 +123,13 @@ class Saving:
             if row.parent_id is not None and parents.get(row.parent_id) != row.conversation_id:
                 return wrong_parent(row.parent_id, parents.get(row.parent_id), row.conversation_id)
         return InvalidValueError("a parent of an exchange was deleted, or saved, just now: retry")
+
+    def _unknown(self, engine: Engine) -> StorageError:
+        message = (
+            f"cannot tell whether exchanges were saved to {engine.where}: the connection was lost meanwhile; "
+            "look whether they are there before you retry"
+        )
+        return StorageError(message, path=engine.where)
 
     def _no_id_left(self) -> InvalidValueError:
         return InvalidValueError(
@@ -215,13 +213,13 @@ class Saving:
 
 
 async def check_parents(connection: Any, statement: str, rows: Sequence[Row]) -> None:
-    """See that each parent is stored, or comes earlier, in the same conversation; keep them from being erased.
+    """See that each parent is stored, or comes earlier, in the same conversation; keep them there.
 
     Raises:
         InvalidValueError: one is not.
 
     """
-    wanted = {row.parent_id for row in rows} - {None}
+    wanted = {row.parent_id for row in rows if row.parent_id is not None}
     if not wanted:
         return
     stored = {row[0]: row[1] for row in await connection.fetch(statement, sorted(wanted))}
@@ -246,15 +244,23 @@ async def _lock_changes(connection: Any, sql: Mapping[str, str]) -> int:
     return sum([row[0] for row in await connection.fetch(sql["lock_changes"])])
 
 
-def _answers(orders: Sequence[SaveOrder], ids: list[int], version: int) -> list[Saved]:
-    """Tell each order its ids, and how many changes there were when it had been stored, one after the other."""
-    saved: list[Saved] = []
+def _bindings(entries: Sequence[Entry], rows: Sequence[Row]) -> list[Any]:
+    """Return what the parameters of the statement `save` are bound to."""
+    _, *columns = (list(column) for column in zip(*rows, strict=True))
+    searches = [each for entry in entries for each in entry.order.searches]
+    slots = slots_of([row.conversation_key for row in rows])
+    children = [row for row in rows if row.parent_id is not None]
+    parents = [row.parent_id for row in children], [row.conversation_id for row in children]
+    return [*columns, searches, *slots, now_us(), *parents]
+
+
+def _answer(entries: Sequence[Entry], ids: list[int], version: int) -> None:
+    """Tell each its ids, and how many changes there were when it had been stored, each in turn."""
     start = 0
-    for order in orders:
-        end = start + len(order.rows)
-        saved.append(Saved(ids[start:end], version - len(ids) + end))
+    for entry in entries:
+        end = start + len(entry.order.rows)
+        entry.give(Saved(ids[start:end], version - len(ids) + end))
         start = end
-    return saved
 
 
 async def _find(connection: Any, sql: Mapping[str, str], rows: Sequence[Row], last_id: int) -> list[int]:
@@ -270,7 +276,8 @@ async def _find(connection: Any, sql: Mapping[str, str], rows: Sequence[Row], la
     for number, row in enumerate(rows):
         content = _content(row)
         if content not in found:
-            found[content] = deque([each[0] for each in await connection.fetch(sql["same"], *content, last_id)])
+            same = await connection.fetch(sql["same"], *content, last_id)
+            found[content] = deque([each[0] for each in same])
         if not found[content]:
             if number:
                 raise StorageError("some of the exchanges that were saved are gone again")

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from library.infrastructure.data.errors import StorageError
 from library.infrastructure.data.session_record import End, SessionRecord
 from library.infrastructure.data.utc_time import to_microseconds
-from library.infrastructure.interfaces.database.postgresql.session_exits import (
+from library.infrastructure.interfaces.database.postgresql.session_creation import (
     Creation,
-    SessionExits,
+    SessionCreation,
     insert,
-    write_touches,
 )
+from library.infrastructure.interfaces.database.postgresql.session_exits import SessionExits, write_touches
 from library.infrastructure.interfaces.database.postgresql.session_groups import Groups
 from library.infrastructure.interfaces.database.postgresql.session_jobs import (
     Ending,
@@ -58,7 +58,7 @@ class SessionChanging:
 
     def begin(self, connection: Any) -> SessionWork:
         """Begin to work in a transaction."""
-        return SessionWork(connection, self._adapter.engine.schema, self._table, self._held)
+        return SessionWork(connection, self._adapter.engine, self._table, self._held)
 
     async def _transact(
         self,
@@ -115,22 +115,22 @@ class SessionChanging:
             else:
                 await work.share_table()
                 await work.have_users_alone(users)
-            answers[:] = await SessionExits(work, taken).create(orders)
+            answers[:] = await SessionCreation(work, taken).create(orders)
             return answers
 
         async def is_done(work: SessionWork) -> bool:
-            created = [
-                order for order, given in zip(orders, answers, strict=True) if isinstance(given, tuple)
-            ]
-            if not created:
-                return False
-            if await insert(work, created[:1]) == [None]:
-                return True
-            await work.run("delete_many", [created[0].record.key])
-            return False
+            if answers:
+                pairs = zip(orders, answers, strict=True)
+                return any(await _are_there(work, [order for order, given in pairs if type(given) is tuple]))
+            stored = await _are_there(work, orders)
+            if any(stored):  # the one statement was completed, though its answer was lost
+                pairs = zip(orders, stored, strict=True)
+                answers[:] = [(order.record, []) if there else None for order, there in pairs]
+            return any(stored)
 
         one_statement = not has_limit and not users
-        return await self._transact("create sessions in", job, is_done, one_statement=one_statement)
+        await self._transact("create sessions in", job, is_done, one_statement=one_statement)
+        return answers
 
     # -- changing --------------------------------------------------------------------------------------------
 
@@ -264,6 +264,16 @@ class SessionChanging:
 
 async def _may_be_done_again(_: SessionWork) -> bool:
     return False
+
+
+async def _are_there(work: SessionWork, orders: Sequence[Creation]) -> list[bool]:
+    """Tell which sessions are stored: to store them again waits for whoever is just doing that."""
+    if not orders:
+        return []
+    stored = await insert(work, orders)
+    await work.run("delete_many", [given[0].key for given in stored if given is not None])
+    found = await work.lock_states([order.record.session_id for order in orders])
+    return [found.get(order.record.session_id, True) is not None for order in orders]
 
 
 async def _is_there(work: SessionWork, record: SessionRecord) -> bool:

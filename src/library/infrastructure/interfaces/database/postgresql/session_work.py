@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from library.infrastructure.data.errors import DataUnitError
     from library.infrastructure.data.held_activity import HeldActivity, HeldTouch
     from library.infrastructure.data.session_record import Moment
+    from library.infrastructure.interfaces.database.postgresql.engine import Engine
 
 LONG_AGO_US: Final = to_microseconds(LONG_AGO)
 """As it stands in the table."""
@@ -51,12 +52,13 @@ class State(NamedTuple):
 class SessionWork:
     """One transaction on one table."""
 
-    def __init__(self, connection: Any, schema: str, table: str, held: HeldActivity) -> None:
+    def __init__(self, connection: Any, engine: Engine, table: str, held: HeldActivity) -> None:
         """Begin; the transaction has begun already."""
         self.held = held
+        self._where = engine.where
         self._connection = connection
-        self._names = schema, table.lower()
-        self._sql = session_statements(schema, table)
+        self._names = engine.schema, table.lower()
+        self._sql = session_statements(engine.schema, table)
         self._active = 0
         self.written: list[HeldTouch] = []
         """Activity that need not be held in memory any more once this is committed."""
@@ -107,7 +109,7 @@ class SessionWork:
 
         """
         rows = await self._lock_rows(session_ids)
-        return {each: None if row is None else _read(row) for each, row in rows.items()}
+        return {each: None if row is None else self._read(row) for each, row in rows.items()}
 
     async def lock_states(self, session_ids: Sequence[str]) -> dict[str, State | None]:
         """Lock as `lock` does, whether or not the sessions can be read."""
@@ -127,6 +129,12 @@ class SessionWork:
         # One whose id has the same digest is another session.
         locked = {(row[0], unescape(row[1])): row for row in rows}
         return {each: locked.get((key, each)) for each, key in keys.items() if key not in busy}
+
+    def _read(self, row: Any) -> SessionRecord | CorruptDataError:
+        try:
+            return to_record(row)
+        except ValueError as error:
+            return damaged(error, self._where)
 
     def refuse(self, session_id: str, found: Found, moment: Moment) -> DataUnitError | None:
         """Say why a session cannot be used; `None` if it can."""
@@ -169,16 +177,9 @@ class SessionWork:
             await self.run("add_active", self._active)
 
 
-def _read(row: Any) -> SessionRecord | CorruptDataError:
-    try:
-        return to_record(row)
-    except ValueError as error:
-        return damaged(error)
-
-
-def damaged(error: ValueError) -> CorruptDataError:
+def damaged(error: ValueError, where: str) -> CorruptDataError:
     """Build the error for a row that nobody could have saved."""
-    message = f"a session is damaged ({error}): delete it, or mend its row"
-    corrupt = CorruptDataError(message)
+    message = f"a session in {where} is damaged ({error}): delete it, or mend its row"
+    corrupt = CorruptDataError(message, path=where)
     corrupt.__cause__ = error
     return corrupt

@@ -12,7 +12,7 @@ from library.infrastructure.data.session_data import new_dated_session_id, sessi
 from library.infrastructure.data.session_store import SessionStore
 from library.infrastructure.data.utc_time import to_microseconds
 from library.infrastructure.interfaces.database.postgresql.session_changing import SessionChanging
-from library.infrastructure.interfaces.database.postgresql.session_exits import Creation
+from library.infrastructure.interfaces.database.postgresql.session_creation import Creation
 from library.infrastructure.interfaces.database.postgresql.session_exporting import export_all, export_some
 from library.infrastructure.interfaces.database.postgresql.session_jobs import Ending, Touch, Update
 from library.infrastructure.interfaces.database.postgresql.session_loading import load
@@ -95,7 +95,7 @@ class PostgreSQLSessionStore(SessionStore):
         )
         if not rows or unescape(rows[0]["session_id"]) != session_id:
             return None
-        return _read(rows[0])
+        return self._read(rows[0])
 
     async def _as_of_now(self, read: Callable[[], Awaitable[T]]) -> T:
         """Read what is written, and add what is held in memory: again if that was written meanwhile.
@@ -135,7 +135,13 @@ class PostgreSQLSessionStore(SessionStore):
         rows = await self._adapter.engine.fetch(
             f"list sessions of the table {self._table} of", self._sql[name], *bindings, primary=True
         )
-        return [self._held.exactly(_read(row)) for row in rows]
+        return [self._held.exactly(self._read(row)) for row in rows]
+
+    def _read(self, row: Any) -> SessionRecord:
+        try:
+            return to_record(row)
+        except ValueError as error:
+            raise damaged(error, self._adapter.url) from error
 
     async def _flush_if_possible(self) -> None:
         try:
@@ -232,10 +238,3 @@ class PostgreSQLSessionStore(SessionStore):
         await self.flush()
         attempted = f"import into the table {self._table} of"
         return await load(self._adapter.engine, self._changing.begin, attempted, source, merge)
-
-
-def _read(row: Any) -> SessionRecord:
-    try:
-        return to_record(row)
-    except ValueError as error:
-        raise damaged(error) from error

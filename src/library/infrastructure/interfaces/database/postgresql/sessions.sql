@@ -89,8 +89,10 @@ FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]) AS ended (session_key, end
 WHERE session.session_key = ended.session_key
 
 -- end_many --
-UPDATE "{schema}"."{table}" SET is_active = false, ended_at = $2, end_reason = $3, version = version + 1
-WHERE session_key = ANY($1::bigint[])
+UPDATE "{schema}"."{table}" AS session
+SET is_active = false, ended_at = ended.ended_at, end_reason = ended.end_reason, version = session.version + 1
+FROM unnest($1::bigint[], $2::text[], $3::bigint[]) AS ended (session_key, end_reason, ended_at)
+WHERE session.session_key = ended.session_key
 
 -- delete_many --
 DELETE FROM "{schema}"."{table}" WHERE session_key = ANY($1::bigint[])
@@ -129,6 +131,9 @@ WHERE is_active AND indexed_alive_at <= $1 ORDER BY indexed_alive_at LIMIT $2 FO
 
 -- count_of_user --
 SELECT count(*) FROM "{schema}"."{table}" WHERE user_key = $1 AND is_active
+
+-- counts_of_users --
+SELECT user_key, count(*) FROM "{schema}"."{table}" WHERE user_key = ANY($1::bigint[]) AND is_active GROUP BY user_key
 
 -- longest_idle_of_user --
 SELECT {columns} FROM "{schema}"."{table}"

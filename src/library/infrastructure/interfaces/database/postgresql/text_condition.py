@@ -1,4 +1,4 @@
-"""What `ConversationQuery.contains_text` asks of the table: candidates by the index, the rest by their texts."""
+"""What `contains_text` of a `ConversationQuery` asks for: candidates by the index, the rest by texts."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ class TextCondition:
     async def sql(self, connection: Any, schema: str, table: str, place: int) -> str:
         """Write the condition for a `WHERE`.
 
-        Rare texts are looked up first. Common ones are asked of the column, which no index knows: the table is
-        walked in the order of the query, the end of the next page is near.
+        Rare texts are looked up first. Common ones are asked of the column, which no index knows: the table
+        is walked in the order of the query, the end of the next page is near.
 
         Args:
             connection: the one that is about to read.
@@ -54,5 +54,5 @@ class TextCondition:
         return statements[name].replace("{query}", f"${place}")
 
     def fits(self, user_input: str, agent_response: str) -> bool:
-        """Tell whether an exchange that the index found holds the texts for sure; mostly it is known at once."""
+        """Tell whether an exchange that the index found holds the texts; mostly that is known at once."""
         return all(each.fits(user_input, agent_response) for each in self._filters)

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar, cast
 
 import asyncpg
 
 from library.infrastructure.data.errors import StorageError
-from library.infrastructure.interfaces.database.postgresql.failures import is_lost, is_read_only
+from library.infrastructure.interfaces.database.postgresql.failures import (
+    is_lost,
+    is_of_driver,
+    is_read_only,
+)
 from library.infrastructure.interfaces.database.postgresql.farewell import dispose, settle
 
 if TYPE_CHECKING:
@@ -38,8 +42,10 @@ class Attempt(Generic[T]):
         self._pool = pool
         self._one_statement = one_statement
         self._is_committing = False
-        self.result: T
-        """What `work` returned, once it did."""
+        self.is_drivers_error = False
+        """Whether what was raised came from the connection, and not from `work`."""
+        self.result: Any = None
+        """What `work` returned; `None` where the connection was lost before it did."""
 
     async def run(self) -> T:
         """Run the transaction; after an error, nothing of it is left, unless `is_outcome_unknown`."""
@@ -54,8 +60,12 @@ class Attempt(Generic[T]):
                 self._is_committing = True
                 if await connection.execute("COMMIT") != "COMMIT":
                     raise StorageError("the transaction had failed, and was rolled back")
-            return self.result
+            return cast(T, self.result)
+        except GeneratorExit:  # its loop was closed
+            dispose(connection)
+            raise
         except BaseException as error:
+            self.is_drivers_error = is_of_driver(error, connection)
             await _roll_back(connection, error)
             raise
         finally:
@@ -63,14 +73,17 @@ class Attempt(Generic[T]):
 
     def is_outcome_unknown(self, error: BaseException) -> bool:
         """Tell whether, after this error, the changes may be stored or not."""
-        return self._is_committing and (is_lost(error) or isinstance(error, TimeoutError))
+        return (
+            self._is_committing
+            and self.is_drivers_error
+            and (is_lost(error) or isinstance(error, TimeoutError))
+        )
 
 
 async def _roll_back(connection: Any, error: BaseException) -> None:
     """Leave no transaction open; a connection where that cannot be done in a moment is closed."""
-    if not isinstance(error, Exception) or isinstance(error, TimeoutError):
-        await settle(connection)
-    elif is_read_only(error):  # another server may be the primary by now
+    await settle(connection)
+    if is_read_only(error):  # another server may be the primary by now
         dispose(connection)
     if not connection.is_closed() and connection.is_in_transaction():
         try:

@@ -28,13 +28,15 @@ from library.infrastructure.interfaces.database.sqlite.conversations import (
 from library.infrastructure.interfaces.database.sqlite.engine import MEMORY, Engine, open_engine
 from library.infrastructure.interfaces.database.sqlite.erasing import rewrite
 from library.infrastructure.interfaces.database.sqlite.failures import translate
-from library.infrastructure.interfaces.database.sqlite.migrations import check_database
+from library.infrastructure.interfaces.database.sqlite.migrations import check_database, known_tables
 from library.infrastructure.interfaces.database.sqlite.sessions import SQLiteSessionStore
 from library.infrastructure.interfaces.database.table_names import check_table_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from typing import Literal
+
+    from library.infrastructure.data.storage import TableInfo
 
 
 class SQLiteAdapter(DatabaseAdapter):
@@ -133,11 +135,11 @@ class SQLiteAdapter(DatabaseAdapter):
         else:
             problems = await run_in_worker(self._check_afresh, engine)
         if not problems:
-            for kind, table in await engine.read(_tables):
-                if kind == KIND:
-                    problems += await self.conversations(table).check_index()
+            for table in await self.tables():
+                if table.kind == KIND:
+                    problems += await self.conversations(table.name).check_index()
                 else:
-                    problems += await self.sessions(table).check()
+                    problems += await self.sessions(table.name).check()
         return problems
 
     async def backup(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
@@ -153,6 +155,10 @@ class SQLiteAdapter(DatabaseAdapter):
     async def vacuum(self) -> None:
         """Rewrite the file without gaps; it needs as much free space again, and saves wait meanwhile."""
         await self.engine.write(_vacuum, None, "vacuum", in_transaction=False)
+
+    async def tables(self) -> list[TableInfo]:
+        """List the tables that this library made; see `DatabaseAdapter.tables`."""
+        return await self.engine.read(known_tables)
 
     async def stats(self) -> Mapping[str, Any]:
         """Return what was counted since the adapter was opened.
@@ -255,13 +261,6 @@ def _close(engine: Engine) -> None:
 def _check_file(connection: apsw.Connection) -> list[str]:
     found = [str(row[0]) for row in connection.execute("PRAGMA integrity_check")]
     return [] if found == ["ok"] else [f"integrity_check: {problem}" for problem in found]
-
-
-def _tables(connection: apsw.Connection) -> list[tuple[str, str]]:
-    has_tables = "SELECT 1 FROM sqlite_schema WHERE name = 'nanobrain_tables'"
-    if not connection.execute(has_tables).get:
-        return []
-    return [(kind, name) for kind, name in connection.execute("SELECT kind, name FROM nanobrain_tables")]
 
 
 def _copy_to(connection: apsw.Connection, temporary: str, target: str, path: str) -> None:

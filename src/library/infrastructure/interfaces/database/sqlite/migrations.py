@@ -10,7 +10,13 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from library.infrastructure.data.errors import InvalidOptionError, NewerSchemaError
-from library.infrastructure.interfaces.database.sqlite.named_sql import fetch_row, for_table, read_migrations
+from library.infrastructure.data.storage import TableInfo
+from library.infrastructure.interfaces.database.sqlite.named_sql import (
+    fetch_row,
+    fetch_rows,
+    for_table,
+    read_migrations,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -66,6 +72,15 @@ def is_current(connection: apsw.Connection, kind: str, table: str) -> bool:
         return False
     found = _table(connection, table)
     return found is not None and found == (kind, len(_TABLES[kind]))
+
+
+def known_tables(connection: apsw.Connection) -> list[TableInfo]:
+    """List the tables of this library."""
+    if not _has_tables(connection):
+        return []
+    select = "SELECT name, kind, schema_version FROM nanobrain_tables ORDER BY name"
+    rows = fetch_rows(connection, select)
+    return [TableInfo(name, kind, found, len(_TABLES.get(kind, ()))) for name, kind, found in rows]
 
 
 def _migrate_table(connection: apsw.Connection, path: str, kind: str, table: str) -> None:

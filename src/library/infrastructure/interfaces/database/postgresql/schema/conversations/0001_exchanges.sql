@@ -34,10 +34,13 @@ CREATE INDEX "nb:{table}:by_parent" ON "{schema}"."{table}" (parent_id) WHERE pa
 CREATE INDEX "nb:{table}:by_session" ON "{schema}"."{table}" (session_key, conversation_key)
     WHERE session_key IS NOT NULL;
 
--- With the stretch of 4096 ids that an exchange lies in: the newest that match are found stretch by stretch. What the
--- column is asked itself, no index knows.
-CREATE INDEX "nb:{table}:by_text" ON "{schema}"."{table}"
-    USING gin ((search || array_to_tsvector(ARRAY['ᵇ' || (message_id >> 12)::text])));
+-- With the stretches of ids that an exchange lies in, as candidates.py asks for them: the newest that match are found
+-- stretch by stretch. What the column itself is asked, no index knows.
+CREATE INDEX "nb:{table}:by_text" ON "{schema}"."{table}" USING gin ((
+    search || array_to_tsvector(ARRAY[
+        'ᵇ' || (message_id >> 12)::text, 'ᵇᵇ' || (message_id >> 15)::text, 'ᵇᵇᵇ' || (message_id >> 18)::text
+    ])
+));
 
 -- Where changes are counted; see counters.py.
 INSERT INTO "{schema}".nanobrain_changes (name, slot) SELECT '{table}', generate_series(0, 15);
