@@ -240,7 +240,9 @@ class TerminalPresenter(Presenter):
 
 
 def _table(*headings: str) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, header_style="dim", pad_edge=False, padding=(0, 1), show_edge=False)
+    table = Table(
+        box=box.SIMPLE_HEAD, header_style="dim", pad_edge=False, padding=(0, 1, 0, 0), show_edge=False
+    )
     for heading in headings:
         table.add_column(heading)
     return table
