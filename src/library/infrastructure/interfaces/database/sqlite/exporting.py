@@ -141,7 +141,7 @@ def read_sessions(
         else:
             found.append(row)
     target.begin(len(found), missing)
-    found.sort(key=lambda row: (row[2], row[0]))
+    found.sort(key=lambda row: (row[2], session_key(row[0])))
     give(iter(found), target, lambda row: len(row[7]), _to_session)
 
 
