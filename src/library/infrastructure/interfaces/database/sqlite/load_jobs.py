@@ -8,7 +8,7 @@ what could be wrong with the rows was found before the first.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from library.infrastructure.interfaces.database.sqlite.load_journal import Load, LoadJournal
 
@@ -22,7 +22,10 @@ if TYPE_CHECKING:
 
 
 class LoadJobs(ABC):
-    """The jobs on one table; each public method but the first two is one, see `writer.Job`."""
+    """The jobs on one table; each public method but the first three is one, see `writer.Job`."""
+
+    has_checks: ClassVar[bool] = False
+    """Whether `check` refuses anything, so that all rows have to be read for it."""
 
     def __init__(self, table: str) -> None:
         """Prepare; `table` was checked."""
@@ -32,6 +35,10 @@ class LoadJobs(ABC):
 
     def check(self, connection: apsw.Connection, rows: Sequence[Any], merge: str) -> None:  # noqa: B027
         """Refuse rows that cannot be stored beside what is stored already."""
+
+    def may_be_taken(self, connection: apsw.Connection, load_id: int) -> bool:
+        """Tell whether rows have to be looked at to know whether they can keep their ids."""
+        return self._may_be_taken(connection, self.journal.read(connection, load_id))
 
     def are_taken(self, connection: apsw.Connection, load_id: int, rows: Sequence[Any]) -> bool:
         """Tell whether rows cannot keep their ids, since some are taken."""
@@ -114,6 +121,10 @@ class LoadJobs(ABC):
 
     def _replace(self, connection: apsw.Connection, load: Load, rows: Sequence[Any]) -> None:  # noqa: B027
         """Erase what rows replace, and count it in `load`."""
+
+    def _may_be_taken(self, connection: apsw.Connection, load: Load) -> bool:  # noqa: ARG002
+        """Tell whether ids are worth keeping, and any is stored between the least and the greatest."""
+        return False
 
     def _are_taken(self, connection: apsw.Connection, load: Load, rows: Sequence[Any]) -> bool:  # noqa: ARG002
         """Tell whether the ids of rows are worth keeping, and some are taken."""

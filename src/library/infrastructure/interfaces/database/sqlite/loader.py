@@ -152,8 +152,9 @@ class Loader:
             loaded: Loaded = await self._write(engine, self._jobs.at_once, (order, gathered.rows))
             source.note(loaded.written)
             return loaded
-        async for rows, _ in _parts(spool, 0):
-            await engine.read(self._jobs.check, rows, merge)
+        if self._jobs.has_checks:
+            async for rows, _ in _parts(spool, 0):
+                await engine.read(self._jobs.check, rows, merge)
         load_id = await self._write(engine, self._jobs.begin, order)
         unwanted.clear()
         try:
@@ -185,6 +186,8 @@ class Loader:
         return loaded
 
     async def _are_taken(self, engine: Engine, load_id: int, spool: Spool) -> bool:
+        if not await engine.read(self._jobs.may_be_taken, load_id):
+            return False
         async for rows, _ in _parts(spool, 0):
             if await engine.read(self._jobs.are_taken, load_id, rows):
                 return True

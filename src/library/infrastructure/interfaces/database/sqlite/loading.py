@@ -60,14 +60,18 @@ class ExchangeLoading(LoadJobs):
         self._counters.write(connection, max(last_id, reserved), indexed_id, changes)
         return load
 
-    def _are_taken(self, connection: apsw.Connection, load: Load, rows: Sequence[Any]) -> bool:
-        """Tell whether the ids of rows are worth keeping, and some are taken; few questions are exact."""
+    def _may_be_taken(self, connection: apsw.Connection, load: Load) -> bool:
+        """Tell whether ids are worth keeping, and any is stored between the least and the greatest."""
         if not load.has_own_ids or load.least_id > load.former_last_id:
             return False
         occupied = self.journal.sql["any_between"]
-        if not connection.execute(occupied, (load.least_id, load.greatest_id)).get:
-            return False
-        return bool(self._taken(connection, [row[0] for row in rows if row[0] is not None]))
+        return bool(connection.execute(occupied, (load.least_id, load.greatest_id)).get)
+
+    def _are_taken(self, connection: apsw.Connection, load: Load, rows: Sequence[Any]) -> bool:
+        """Tell whether the ids of rows are worth keeping, and some are taken."""
+        return self._may_be_taken(connection, load) and bool(
+            self._taken(connection, [row[0] for row in rows if row[0] is not None])
+        )
 
     def _taken(self, connection: apsw.Connection, ids: list[int]) -> set[int]:
         found = fetch_rows(connection, self.journal.sql["taken"], orjson.dumps(ids).decode())

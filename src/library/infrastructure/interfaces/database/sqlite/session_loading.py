@@ -26,6 +26,8 @@ _FIRST_VERSION: Final = 1
 class SessionLoading(LoadJobs):
     """The jobs on one table of sessions."""
 
+    has_checks = True
+
     def __init__(self, table: str, exits: SessionExits) -> None:
         """Prepare; `table` was checked."""
         super().__init__(table)
