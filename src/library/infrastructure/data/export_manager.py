@@ -11,6 +11,8 @@ from library.infrastructure.data.formats.record_format import WriteOptions
 from library.infrastructure.data.formats.record_kind import EXCHANGES, SESSIONS
 from library.infrastructure.data.option_checks import check_texts
 from library.infrastructure.data.transfer_manager import TransferManager
+from library.infrastructure.data.transfer_run import TransferRun
+from library.infrastructure.data.worker import run_in_thread
 
 if TYPE_CHECKING:
     import os
@@ -70,7 +72,8 @@ class ExportManager(TransferManager):
 
         """
         query = _query(conversation_ids, query)
-        target = ExportTarget(
+        target = await run_in_thread(  # which imports what writes the format
+            ExportTarget,
             EXCHANGES,
             format,
             output_file,
@@ -78,7 +81,7 @@ class ExportManager(TransferManager):
             fields=fields,
             missing=missing,
             options=WriteOptions(safe_for_spreadsheets=safe_for_spreadsheets),
-            progress=progress,
+            run=TransferRun(progress),
         )
         is_grouped = target.writer_class.wants_whole_conversations
         async with self._open_conversations() as store:
@@ -116,7 +119,8 @@ class ExportManager(TransferManager):
 
         """
         ids = None if session_ids is None else check_texts("session_ids", session_ids)
-        target = ExportTarget(
+        target = await run_in_thread(
+            ExportTarget,
             SESSIONS,
             format,
             output_file,
@@ -124,7 +128,7 @@ class ExportManager(TransferManager):
             fields=fields,
             missing=missing,
             options=WriteOptions(safe_for_spreadsheets=safe_for_spreadsheets),
-            progress=progress,
+            run=TransferRun(progress),
         )
         async with self._open_sessions() as store:
             return await target.fill(store.export(ids, target))

@@ -12,7 +12,6 @@ from library.infrastructure.data.formats.registry import format_of_name, to_form
 from library.infrastructure.data.option_checks import check_texts
 from library.infrastructure.data.output_file import OutputFile
 from library.infrastructure.data.transfer_report import ExportReport, TransferProgress
-from library.infrastructure.data.transfer_run import TransferRun
 from library.infrastructure.data.worker import run_in_thread
 
 if TYPE_CHECKING:
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     from library.infrastructure.data.export_format import ExportFormat
     from library.infrastructure.data.formats.record_format import RecordWriter, WriteOptions
     from library.infrastructure.data.formats.record_kind import Field, RecordKind, Row
+    from library.infrastructure.data.transfer_run import TransferRun
 
 _SHOWN_IDS: Final = 5
 
@@ -38,7 +38,7 @@ class ExportTarget:
         fields: Sequence[str] | None,
         missing: str,
         options: WriteOptions,
-        progress: Callable[[TransferProgress], None] | None,
+        run: TransferRun,
     ) -> None:
         """Check what is asked for; nothing is opened yet. See `ExportManager.export_conversations`."""
         self._kind = kind
@@ -51,7 +51,7 @@ class ExportTarget:
             raise InvalidOptionError(f"missing must be 'error' or 'skip', not {missing!r}", option="missing")
         self._skips_missing = missing == "skip"
         self._options = options
-        self._run = TransferRun(progress)
+        self._run = run
         self._writer: RecordWriter | None = None
         self._total: int | None = None
         self._written = 0
