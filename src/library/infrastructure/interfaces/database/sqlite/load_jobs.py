@@ -33,8 +33,18 @@ class LoadJobs(ABC):
 
     # -- before anything is stored, in any thread ------------------------------------------------------------
 
-    def check(self, connection: apsw.Connection, rows: Sequence[Any], merge: str) -> None:  # noqa: B027
-        """Refuse rows that cannot be stored beside what is stored already."""
+    def check(  # noqa: B027 - many kinds of rows can always be stored
+        self, connection: apsw.Connection, rows: Sequence[Any], merge: str, seen: set[int]
+    ) -> None:
+        """Refuse rows that cannot be stored beside what is stored already, or beside each other.
+
+        Args:
+            connection: any.
+            rows: some of the rows of an import.
+            merge: what is done about what is there.
+            seen: what has to be remembered of the rows before; empty at first.
+
+        """
 
     def may_be_taken(self, connection: apsw.Connection, load_id: int) -> bool:
         """Tell whether rows have to be looked at to know whether they can keep their ids."""
@@ -52,7 +62,7 @@ class LoadJobs(ABC):
         """Do all of an import in one transaction."""
         done = []
         for order, rows in orders:
-            self.check(connection, rows, order.merge)
+            self.check(connection, rows, order.merge, set())
             load = self._begin(connection, order)
             self._replace(connection, load, rows)
             self._place(load, keeps_ids=not self._are_taken(connection, load, rows))

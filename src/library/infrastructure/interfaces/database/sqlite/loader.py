@@ -148,13 +148,14 @@ class Loader:
         if spool is None and not gathered.rows:
             return Loaded(0, 0, 0, 0)
         if spool is None:
-            await engine.read(self._jobs.check, gathered.rows, merge)
+            await engine.read(self._jobs.check, gathered.rows, merge, set())
             loaded: Loaded = await self._write(engine, self._jobs.at_once, (order, gathered.rows))
             source.note(loaded.written)
             return loaded
         if self._jobs.has_checks:
+            seen: set[int] = set()
             async for rows, _ in _parts(spool, 0):
-                await engine.read(self._jobs.check, rows, merge)
+                await engine.read(self._jobs.check, rows, merge, seen)
         load_id = await self._write(engine, self._jobs.begin, order)
         unwanted.clear()
         try:

@@ -34,27 +34,27 @@ class SessionLoading(LoadJobs):
         self._exits = exits
         self._sql = session_statements(table)
 
-    def check(self, connection: apsw.Connection, rows: Sequence[Any], merge: str) -> None:
-        """Refuse sessions that are stored already, unless they are to be replaced or left out.
+    def check(self, connection: apsw.Connection, rows: Sequence[Any], merge: str, seen: set[int]) -> None:
+        """Refuse sessions that are stored already, or come twice, unless they are to be replaced or left out.
 
         Raises:
-            DuplicateSessionError: one is stored already.
+            DuplicateSessionError: one is stored already, or comes twice.
             InvalidValueError: one cannot stand beside another, whose id has the same digest.
 
         """
         for row in rows:
-            found = fetch_row(connection, self._sql["find_state"], session_key(row[0]))
-            if found is None:
-                continue
-            if found[0] != row[0]:
+            key = session_key(row[0])
+            found = fetch_row(connection, self._sql["find_state"], key)
+            if found is not None and found[0] != row[0]:
                 message = f"the session of {row[1]!r} has the digest of another session: it cannot be stored"
                 raise InvalidValueError(message)
-            if merge == "append":
+            if merge == "append" and (found is not None or key in seen):
                 message = (
                     f"a session of {row[1]!r} that was created at {from_microseconds(row[2])} is stored "
-                    'already: import with merge_strategy="replace" or "skip_duplicates"'
+                    'already, or comes twice: import with merge_strategy="replace" or "skip_duplicates"'
                 )
                 raise DuplicateSessionError(message, session_id=row[0])
+            seen.add(key)
 
     def _begin(self, connection: apsw.Connection, order: LoadOrder) -> Load:
         return self.journal.begin(connection, order, 0)
