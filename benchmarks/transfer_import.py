@@ -23,7 +23,6 @@ from benchmarks.transfer_setup import (
     PARQUET,
     PRETTY,
     XML,
-    ZSTANDARD,
     Form,
     make_messages,
     megabytes,
@@ -41,7 +40,7 @@ if TYPE_CHECKING:
 
 FLOOR_NAME = "floor: save_messages_batch, ready records"
 BARS = {JSONL: 0.8, CSV: 0.8, PARQUET: 0.8, JSON: 0.6, PRETTY: 0.6, ONE_LINE: 0.6, XML: 0.6}
-SHOWN = (JSONL, JSON, PRETTY, ONE_LINE, CSV, XML, PARQUET, GZIP, ZSTANDARD)
+SHOWN = (JSONL, JSON, PRETTY, ONE_LINE, CSV, XML, PARQUET, GZIP)
 
 
 async def wait_for_index(unit: ConversationHistoryUnit) -> None:

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from benchmarks._harness import Section, in_child, number
 from benchmarks.history_setup import open_unit, percentile
 from benchmarks.history_stream import beat
-from benchmarks.transfer_setup import FOREIGN, JSONL, OWN
+from benchmarks.transfer_setup import JSONL, ONE_LINE, OWN
 
 from library.infrastructure.data import (
     ConversationHistoryUnit,
@@ -100,7 +100,7 @@ def run(options: Options) -> Section:
         return worst
 
     for direction in ("export", "import"):
-        for form in (*OWN, *FOREIGN) if direction == "import" else OWN:
+        for form in (*OWN, ONE_LINE) if direction == "import" else OWN:
             what = f"{direction}, {form.name}"
             done = [in_process(direction, stock, stock.file(form)) for _ in range(rounds)]
             section.at_most(f"{what}, another task waits", MOST_LATE_MS, add(what, done), " ms")

@@ -60,7 +60,7 @@ def in_process(direction: str, stock: Stock, name: str, file: Path) -> dict[str,
 
 
 def run(options: Options) -> Section:
-    from benchmarks.transfer_setup import FOREIGN, OWN, PARQUET
+    from benchmarks.transfer_setup import ONE_LINE, OWN, PARQUET
 
     section = Section("memory")
     if not HAS_PROC:
@@ -75,7 +75,7 @@ def run(options: Options) -> Section:
         note="the most that a process ever had, for one export or import; pyarrow is no import of ours",
     )
     for direction in ("export", "import"):
-        for form in (*OWN, *FOREIGN) if direction == "import" else OWN:
+        for form in (*OWN, ONE_LINE) if direction == "import" else OWN:
             done = [
                 in_process(direction, stock, form.file, stock.file(form))
                 for stock in (options.stock, options.large_stock)

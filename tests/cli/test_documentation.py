@@ -75,22 +75,14 @@ def typed_lines() -> list[str]:
     lines += [
         line.removeprefix("$ ") for block in blocks for line in block.splitlines() if line.startswith("$ ")
     ]
-    return [
-        part
-        for line in lines
-        for part in re.split(r"&& | \| |\$\(", line)
-        if part.startswith("nanobrain-data")
-    ]
+    parts = [part for line in lines for part in re.split(r"&& | \| |\$\(|\)\"", line)]
+    return [part for part in parts if part.startswith("nanobrain-data")]
 
 
 @pytest.mark.parametrize("line", typed_lines())
 def test_examples_can_be_typed(line: str) -> None:
     """They are parsed without an error, down to the last option."""
-    words = (
-        shlex.split(line.rstrip(')"'), comments=True)
-        if line.count('"') % 2
-        else shlex.split(line, comments=True)
-    )
+    words = shlex.split(line, comments=True)
     context = ROOT.make_context("nanobrain-data", words[1:], obj=Settings())
     while isinstance(context.command, click.Group):
         name, command, rest = context.command.resolve_command(

@@ -94,6 +94,21 @@ def test_charts(show: Callable[..., Shown]) -> None:
     assert "23 Nov 2026" in text
 
 
+def test_charts_leave_out_what_tells_no_time(
+    show: Callable[..., Shown], tmp_path: Path, database: Path
+) -> None:
+    """Exchanges that an import gave a time of 1970 do not squeeze the others into a corner."""
+    untimed = tmp_path / "untimed.jsonl"
+    untimed.write_text('{"user_input": "When?", "agent_response": "Who knows."}\n', encoding="utf-8")
+    show("import", str(untimed))
+
+    text = without_colours(show("stats").text)
+
+    assert "exchanges a day" in text
+    assert "without 1 of 1 January 1970, which tell no time" in text
+    assert "1 Jan 1970" not in text
+
+
 def test_facts(show: Callable[..., Shown]) -> None:
     """`info` and `sessions show` name what they print."""
     text = without_colours(show("info").text)

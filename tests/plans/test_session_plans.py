@@ -197,6 +197,15 @@ def test_reading_all_for_the_check(plan_of: Callable[..., Plan]) -> None:
     assert ["SCAN sessions"] == plan_of("all", ())
 
 
+def test_exporting(plan_of: Callable[..., Plan]) -> None:
+    """All are walked through in the order of an index; a few are found by their keys."""
+    assert ["SCAN sessions USING INDEX nanobrain:sessions:by_creation"] == plan_of("export", ())
+    assert [f"SEARCH sessions USING {ROWID} (rowid=?)"] == plan_of("export_one", (1, "s"))
+    assert ["SCAN sessions USING COVERING INDEX"] == [
+        step.partition(" nanobrain")[0] for step in plan_of("count", ())
+    ]
+
+
 def test_a_new_session(plan_of: Callable[..., Plan]) -> None:
     """Nothing is looked for."""
     assert [] == [step for step in plan_of("insert", range(13)) if "SCAN" in step or "SEARCH" in step]
@@ -218,6 +227,9 @@ def test_every_statement_is_looked_at() -> None:
         "index_activities",
         "delete_many",
         "end_many",
+        "export",
+        "export_one",
+        "count",
     }
     assert known == set(STATEMENTS)
 

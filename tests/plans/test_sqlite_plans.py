@@ -17,7 +17,7 @@ from library.infrastructure.interfaces.database import SQLiteAdapter
 from library.infrastructure.interfaces.database.sqlite import search as search_module
 from library.infrastructure.interfaces.database.sqlite.counters import statements
 from library.infrastructure.interfaces.database.sqlite.indexing import _SQL as INDEXING
-from library.infrastructure.interfaces.database.sqlite.named_sql import for_table
+from library.infrastructure.interfaces.database.sqlite.named_sql import for_table, read_named
 from library.infrastructure.interfaces.database.sqlite.pages import Pages
 from library.infrastructure.interfaces.database.sqlite.rows import conversation_key, session_key
 from library.infrastructure.interfaces.database.sqlite.search import _SQL as SEARCH
@@ -323,6 +323,55 @@ def test_queries_for_texts_that_are_rare(text: str, plans_of_query: Callable[...
             shown
         )
         assert not [step for step in plan if re.match(r"SCAN conversations(?! VIRTUAL)", step)], shown
+
+
+# -- exporting and importing ---------------------------------------------------------------------------------
+
+LOADS = {name: for_table(statement, "conversations") for name, statement in read_named("loads.sql").items()}
+
+
+@pytest.mark.parametrize(
+    ("order", "plan"),
+    [
+        ("id", "SCAN conversations"),
+        ("conversation_key, timestamp, id", f"SCAN conversations USING INDEX {BY_CONVERSATION}"),
+    ],
+    ids=["all", "whole conversations"],
+)
+def test_exports(order: str, plan: str, plan_of: Callable[..., Plan]) -> None:
+    """They walk through the table, or one of its indexes, and sort nothing."""
+    statement = Pages("conversations", Q().filters).statement(order)
+
+    assert [plan] == plan_of(statement, {"page_rows": -1})
+
+
+@pytest.mark.parametrize(
+    ("name", "bindings", "expected"),
+    [
+        ("same", (*CONVERSATION, 0, "a", "b"), BY_CONVERSATION),
+        ("former_of_conversation", (*CONVERSATION, 9), BY_CONVERSATION),
+        ("any_between", (1, 9), ROWID),
+        ("greatest_id", (), "SEARCH conversations"),
+    ],
+)
+def test_what_is_asked_for_each_row_of_an_import(
+    name: str, bindings: Any, expected: str, plan_of: Callable[..., Plan]
+) -> None:
+    """It is found by an index."""
+    plan = plan_of(LOADS[name], bindings)
+
+    assert expected in plan[0], plan
+    assert plan[0].startswith("SEARCH"), plan
+    assert 1 == len(plan), plan
+
+
+@pytest.mark.parametrize(("name", "bindings"), [("taken", ("[1]",)), ("is_ancestor", (1, 2))])
+def test_ids_of_an_import(name: str, bindings: Any, plan_of: Callable[..., Plan]) -> None:
+    """They are looked up one by one."""
+    found = [step for step in plan_of(LOADS[name], bindings) if "conversations" in step]
+
+    assert 1 == len(found), found
+    assert re.fullmatch(rf"SEARCH conversations (EXISTS )?USING {ROWID} \(rowid=\?\)", found[0])
 
 
 # -- searching and indexing ----------------------------------------------------------------------------------

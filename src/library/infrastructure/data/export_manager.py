@@ -2,93 +2,24 @@
 
 from __future__ import annotations
 
-import os
-from contextlib import asynccontextmanager
-from operator import itemgetter
-from typing import TYPE_CHECKING, Any, BinaryIO, Literal
+from typing import TYPE_CHECKING, BinaryIO, Literal
 
 from library.infrastructure.data.conversation_query import ConversationQuery
-from library.infrastructure.data.errors import InvalidOptionError, MissingRecordsError
+from library.infrastructure.data.errors import InvalidOptionError
+from library.infrastructure.data.export_target import ExportTarget
 from library.infrastructure.data.formats.record_format import WriteOptions
 from library.infrastructure.data.formats.record_kind import EXCHANGES, SESSIONS
-from library.infrastructure.data.formats.registry import format_of_name, to_format, writer_class
-from library.infrastructure.data.output_file import OutputFile
-from library.infrastructure.data.storage import DatabaseAdapter, default_adapter
-from library.infrastructure.data.transfer_report import ExportReport, TransferProgress
+from library.infrastructure.data.option_checks import check_texts
+from library.infrastructure.data.transfer_manager import TransferManager
 from library.infrastructure.data.transfer_run import TransferRun
 from library.infrastructure.data.worker import run_in_thread
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+    import os
+    from collections.abc import Callable, Iterable, Sequence
 
     from library.infrastructure.data.export_format import ExportFormat
-    from library.infrastructure.data.formats.record_format import RecordWriter
-    from library.infrastructure.data.formats.record_kind import Field, RecordKind, Row
-    from library.infrastructure.data.session_store import SessionStore
-    from library.infrastructure.data.storage import ConversationStore
-
-_SHOWN_IDS = 5
-
-
-class TransferManager:
-    """What `ExportManager` and `ImportManager` share: the database, which is open while something is moved.
-
-    There is nothing to initialise or to shut down: each call opens the database, unless it is open, and
-    releases it.
-    """
-
-    def __init__(
-        self,
-        database_adapter: DatabaseAdapter | None = None,
-        *,
-        table_name: str = "conversations",
-        sessions_table: str = "sessions",
-        session_store: SessionStore | None = None,
-    ) -> None:
-        """Prepare; nothing is opened yet.
-
-        Args:
-            database_adapter: the database; default: the one that the environment variable
-                `NANOBRAIN_DATABASE_URL` names, else `conversations.db` in the working directory.
-            table_name: where in the database conversations are.
-            sessions_table: where sessions are.
-            session_store: keeps the sessions in place of the database: a `MemorySessionStore`.
-
-        Raises:
-            InvalidOptionError: one of these has a value that it cannot take.
-
-        """
-        if database_adapter is not None and not isinstance(database_adapter, DatabaseAdapter):
-            kind = type(database_adapter).__name__
-            message = f"database_adapter must be a DatabaseAdapter, such as SQLiteAdapter, not {kind}"
-            raise InvalidOptionError(message, option="database_adapter")
-        self._adapter = default_adapter() if database_adapter is None else database_adapter
-        self._conversations = self._adapter.conversations(table_name)
-        self._sessions = self._adapter.sessions(sessions_table) if session_store is None else session_store
-
-    @property
-    def database_adapter(self) -> DatabaseAdapter:
-        """The database."""
-        return self._adapter
-
-    @asynccontextmanager
-    async def _open_conversations(self) -> AsyncIterator[ConversationStore]:
-        await self._adapter.acquire()
-        try:
-            async with self._conversations.mutex.hold():
-                await self._conversations.open()
-            yield self._conversations
-        finally:
-            await self._adapter.release()
-
-    @asynccontextmanager
-    async def _open_sessions(self) -> AsyncIterator[SessionStore]:
-        await self._adapter.acquire()
-        try:
-            await self._sessions.open()
-            yield self._sessions
-        finally:
-            await self._adapter.release()
+    from library.infrastructure.data.transfer_report import ExportReport, TransferProgress
 
 
 class ExportManager(TransferManager):
@@ -141,18 +72,20 @@ class ExportManager(TransferManager):
 
         """
         query = _query(conversation_ids, query)
-        output = _output(output_file)
-        form = _format(format, output)
-        writer = writer_class(form, EXCHANGES.name)
-        selected = _fields(EXCHANGES, writer, fields, include_metadata=include_metadata)
-        _check_missing(missing)
-        run = TransferRun(progress)
-        options = WriteOptions(safe_for_spreadsheets=safe_for_spreadsheets)
-        target = _Target(run, output, EXCHANGES, selected, writer, options, skips_missing=missing == "skip")
+        target = await run_in_thread(  # which imports what writes the format
+            ExportTarget,
+            EXCHANGES,
+            format,
+            output_file,
+            include_metadata=include_metadata,
+            fields=fields,
+            missing=missing,
+            options=WriteOptions(safe_for_spreadsheets=safe_for_spreadsheets),
+            run=TransferRun(progress),
+        )
+        is_grouped = target.writer_class.wants_whole_conversations
         async with self._open_conversations() as store:
-            export = store.export(query, target, whole_conversations=writer.wants_whole_conversations)
-            await target.fill(export)
-        return target.report(form)
+            return await target.fill(store.export(query, target, whole_conversations=is_grouped))
 
     async def export_sessions(
         self,
@@ -185,98 +118,20 @@ class ExportManager(TransferManager):
             InvalidOptionError, MissingExtraError, StorageError: as `export_conversations`.
 
         """
-        ids = None if session_ids is None else _ids("session_ids", session_ids)
-        output = _output(output_file)
-        form = _format(format, output)
-        writer = writer_class(form, SESSIONS.name)
-        selected = _fields(SESSIONS, writer, fields, include_metadata=include_metadata)
-        _check_missing(missing)
-        run = TransferRun(progress)
-        options = WriteOptions(safe_for_spreadsheets=safe_for_spreadsheets)
-        target = _Target(run, output, SESSIONS, selected, writer, options, skips_missing=missing == "skip")
-        async with self._open_sessions() as store:
-            await target.fill(store.export(ids, target))
-        return target.report(form)
-
-
-class _Target:
-    """Takes the rows of an export, and writes them; see `RowTarget`."""
-
-    def __init__(
-        self,
-        run: TransferRun,
-        output: OutputFile,
-        kind: RecordKind,
-        fields: Sequence[Field],
-        writer: type[RecordWriter],
-        options: WriteOptions,
-        *,
-        skips_missing: bool,
-    ) -> None:
-        self._run = run
-        self._output = output
-        self._kind = kind
-        self._fields = fields
-        self._writer_class = writer
-        self._options = options
-        self._skips_missing = skips_missing
-        self._writer: RecordWriter | None = None
-        self._total: int | None = None
-        self._written = 0
-        self._missing: list[str] = []
-        places = [kind.fields.index(field) for field in fields]
-        self._select: Callable[[Row], Row] | None = None
-        if places != list(range(len(kind.fields))):
-            get = itemgetter(*places)
-            self._select = get if len(places) > 1 else lambda row: (get(row),)
-
-    async def fill(self, export: Any) -> None:
-        """Have the file written; whatever goes wrong, it is whole or not there."""
-        try:
-            await self._run.wait(export)
-            await self._run.wait(run_in_thread(self._finish))
-        finally:
-            await run_in_thread(self._output.abandon)
-
-    def begin(self, total: int | None, missing: Sequence[str]) -> None:
-        """See `RowTarget`."""
-        if missing and not self._skips_missing:
-            shown = ", ".join(map(repr, missing[:_SHOWN_IDS])) + (", …" if len(missing) > _SHOWN_IDS else "")
-            if self._kind is SESSIONS:
-                shown = f"{len(missing)} of the ids"
-            message = (
-                f"cannot export: no {self._kind.name.removesuffix('s')} has the id {shown}; leave it out, or "
-                'set missing="skip"; nothing was written'
-            )
-            raise MissingRecordsError(message, ids=list(missing))
-        self._missing = list(missing)
-        self._total = total
-        self._writer = self._writer_class(self._output.open(), self._kind, self._fields, self._options)
-        self._writer.begin()
-
-    def take(self, rows: Sequence[Row]) -> None:
-        """See `RowTarget`."""
-        self._run.check()
-        if self._writer is not None:
-            self._writer.write(rows if self._select is None else list(map(self._select, rows)))
-        self._written += len(rows)
-        self._run.tell(self._progress)
-
-    def _progress(self) -> TransferProgress:
-        return TransferProgress(self._written, self._written, self._total, "writing")
-
-    def _finish(self) -> None:
-        self._run.check()
-        if self._writer is not None:
-            self._writer.finish()
-        self._output.finish()
-        self._run.tell(self._progress, is_last=True)
-
-    def report(self, form: ExportFormat) -> ExportReport:
-        """Tell what was done."""
-        return ExportReport(
-            self._output.name, form, self._written, self._missing, self._output.size, self._run.seconds
+        ids = None if session_ids is None else check_texts("session_ids", session_ids)
+        target = await run_in_thread(
+            ExportTarget,
+            SESSIONS,
+            format,
+            output_file,
+            include_metadata=include_metadata,
+            fields=fields,
+            missing=missing,
+            options=WriteOptions(safe_for_spreadsheets=safe_for_spreadsheets),
+            run=TransferRun(progress),
         )
+        async with self._open_sessions() as store:
+            return await target.fill(store.export(ids, target))
 
 
 def _query(conversation_ids: Iterable[str] | None, query: ConversationQuery | None) -> ConversationQuery:
@@ -286,62 +141,3 @@ def _query(conversation_ids: Iterable[str] | None, query: ConversationQuery | No
         message = f"query must be a ConversationQuery, not {type(query).__name__}"
         raise InvalidOptionError(message, option="query")
     return query if conversation_ids is None else query.conversation_ids(conversation_ids)
-
-
-def _ids(option: str, ids: Iterable[str]) -> list[str]:
-    given = [] if isinstance(ids, str | bytes) else list(ids)
-    if isinstance(ids, str | bytes) or not all(isinstance(each, str) for each in given):
-        raise InvalidOptionError(f"{option} must be several texts, such as a list", option=option)
-    return given
-
-
-def _output(target: str | os.PathLike[str] | BinaryIO | None) -> OutputFile:
-    if target is None or not (isinstance(target, str | os.PathLike) or hasattr(target, "write")):
-        message = f"output_file must be a path or an open binary file, not {type(target).__name__}"
-        raise InvalidOptionError(message, option="output_file")
-    return OutputFile(target)
-
-
-def _format(given: ExportFormat | str | None, output: OutputFile) -> ExportFormat:
-    if given is not None:
-        return to_format(given)
-    found = format_of_name(output.name)
-    if found is None:
-        message = f"the name of {output.name} tells no format: set format, or let it end in .json, .csv, …"
-        raise InvalidOptionError(message, option="format")
-    return found
-
-
-def _fields(
-    kind: RecordKind,
-    writer: type[RecordWriter],
-    fields: Sequence[str] | None,
-    *,
-    include_metadata: bool,
-) -> list[Field]:
-    """Return the fields to be written."""
-    if writer.fields is not None:
-        if fields is not None:
-            message = (
-                "this format has no room for a choice of fields: leave fields out, or take another format"
-            )
-            raise InvalidOptionError(message, option="fields")
-        names: list[str] = list(writer.fields)
-    else:
-        names = list(kind.names) if fields is None else _ids("fields", fields)
-    unknown = [name for name in names if kind.field(name) is None]
-    if unknown or not names or len(set(names)) < len(names):
-        what = repr(unknown[0]) if unknown else "nothing" if not names else "a field twice"
-        message = f"fields must name some of {', '.join(kind.names)}, each once, not {what}"
-        raise InvalidOptionError(message, option="fields")
-    if not include_metadata and writer.fields is None:
-        if fields is not None and "metadata" in names:
-            message = "fields names metadata, which include_metadata=False leaves out: choose one"
-            raise InvalidOptionError(message, option="include_metadata")
-        names = [name for name in names if name != "metadata"]
-    return [field for name in names if (field := kind.field(name)) is not None]
-
-
-def _check_missing(missing: str) -> None:
-    if missing not in ("error", "skip"):
-        raise InvalidOptionError(f"missing must be 'error' or 'skip', not {missing!r}", option="missing")

@@ -205,8 +205,8 @@ class MemorySessionStore(SessionStore):
         records, twice = await run_in_worker(_take, source, merge)
         with self._guard:
             present = [each for each in records if each.session_id in self._records]
-            if present and merge == "append":
-                raise DuplicateSessionError(session_id=present[0].session_id)
+            if merge == "append" and (present or twice):
+                raise DuplicateSessionError(session_id=(present or records)[0].session_id)
             if merge == "skip_duplicates":
                 records = [each for each in records if each.session_id not in self._records]
             else:

@@ -33,3 +33,19 @@ def check_version(option: str, value: Any) -> int | None:
 
     """
     return None if value is None else check_whole_number(option, value, 0)
+
+
+def check_texts(option: str, value: Any) -> list[str]:
+    """Return the texts in `value`, which was given as `option`, as a list; one text is not several.
+
+    Raises:
+        InvalidOptionError: it is no iterable of texts.
+
+    """
+    try:
+        given = [] if isinstance(value, str | bytes) else list(value)
+    except TypeError:
+        given = [None]
+    if isinstance(value, str | bytes) or not all(isinstance(each, str) for each in given):
+        raise InvalidOptionError(f"{option} must be several texts, such as a list", option=option)
+    return given

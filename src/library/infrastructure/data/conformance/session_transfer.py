@@ -151,6 +151,18 @@ class SessionTransferContract(SessionFoundation):
         assert session_id not in str(caught.value)
         assert [session_id] == [each[0] for each in (await export(manager)).rows]
 
+    @in_one_step_or_many
+    async def test_append_refuses_a_session_that_comes_twice(
+        self, manager: SessionManager, clock: Clock, fillers: int
+    ) -> None:
+        """Nothing is stored then."""
+        rows = [row("twice", clock), *fill(fillers, clock), row("twice", clock)]
+
+        with pytest.raises(DuplicateSessionError):
+            await manager._store.load(Given(rows), "append")
+
+        assert [] == (await export(manager)).rows
+
     async def test_replace_replaces_sessions(self, manager: SessionManager, clock: Clock) -> None:
         """Those of the same id, whatever their state; others stay. Of two in the file, the last counts."""
         ids = [await manager.create_session("alice", {"old": True}) for _ in range(3)]

@@ -40,7 +40,7 @@ def open_adapter(url: str) -> DatabaseAdapter:
 
 def _sqlite(url: str) -> DatabaseAdapter:
     parts = urlsplit(url)
-    if parts.netloc or parts.query or parts.fragment or not parts.path[1:]:
+    if not url.startswith("sqlite:///") or parts.query or parts.fragment or not parts.path[1:]:
         message = (
             f"{url!r} names no file: write sqlite:///relative.db or sqlite:////absolute.db, or "
             "sqlite:///:memory: for a database that keeps nothing"

@@ -19,6 +19,8 @@ def stats(job: Job, since: date | None, conversation: str | None) -> None:
     if conversation is not None and not metrics.count and since is None:
         raise NotFound(f"no conversation {conversation!r}: `nanobrain-data list` shows what there is")
     job.presenter.metrics(metrics)
+    if not metrics.count:
+        job.say("no exchanges")
 
 
 async def _measure(job: Job, since: datetime | None, conversation: str | None) -> PerformanceMetrics:

@@ -124,7 +124,7 @@ async def _tables(job: Job, adapter: DatabaseAdapter) -> list[dict[str, Any]]:
                     "name": table.name,
                     "keeps": table.kind,
                     "schema": table.schema_version,
-                    "newest_schema": table.newest_version,
+                    "newest": table.newest_version,
                 }
                 if table.is_current:
                     facts |= await _counts(adapter, table)

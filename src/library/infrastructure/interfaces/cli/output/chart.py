@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 _EIGHTHS: Final = " ▁▂▃▄▅▆▇█"
 _SHADE: Final = "░"
+_UNTIMED: Final = date(1970, 1, 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +26,14 @@ class Column:
     p50_ms: float = 0.0
     """Of several days the greatest, as with `p95_ms`: percentiles of days give none for all of them."""
     p95_ms: float = 0.0
+
+
+def with_times(days: Sequence[DailyResponseTimes]) -> tuple[Sequence[DailyResponseTimes], int]:
+    """Leave out the day that imports give to exchanges without a time, and count its exchanges."""
+    untimed = [each for each in days if each.day == _UNTIMED]
+    if len(untimed) == len(days):
+        return days, 0
+    return [each for each in days if each.day != _UNTIMED], sum(each.count for each in untimed)
 
 
 def columns_of(days: Sequence[DailyResponseTimes], most: int) -> tuple[list[Column], int]:

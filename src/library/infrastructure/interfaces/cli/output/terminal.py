@@ -14,7 +14,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from library.infrastructure.interfaces.cli.output.chart import bars, columns_of
+from library.infrastructure.interfaces.cli.output.chart import bars, columns_of, with_times
 from library.infrastructure.interfaces.cli.output.chat_notes import noted
 from library.infrastructure.interfaces.cli.output.local_time import (
     duration_ms,
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from library.infrastructure.data import (
         ConversationMessage,
         ConversationSummary,
+        DailyResponseTimes,
         PerformanceMetrics,
         SearchResult,
     )
@@ -117,8 +118,11 @@ class TerminalPresenter(Presenter):
         )
         table.add_row(f"{metrics.count:,}", *map(duration_ms, times))
         self._console.print(table)
-        if metrics.per_day:
-            self._charts(metrics)
+        days, untimed = with_times(metrics.per_day)
+        if days:
+            self._charts(days)
+        if untimed and days:
+            self._fitted(Text(f"without {untimed:,} of 1 January 1970, which tell no time", "dim"))
 
     def visits(self, visits: Sequence[Visit]) -> None:
         """Print a table."""
@@ -189,9 +193,9 @@ class TerminalPresenter(Presenter):
         self._console.print(grid)
         self._console.print()
 
-    def _charts(self, metrics: PerformanceMetrics) -> None:
+    def _charts(self, measured: Sequence[DailyResponseTimes]) -> None:
         room = max(10, min(self._console.width - _LABEL - 3, _WIDEST))
-        columns, days = columns_of(metrics.per_day, room)
+        columns, days = columns_of(measured, room)
         repeat = max(1, min(3, room // len(columns)))
         each = "a day" if days == 1 else f"every {days} days"
         volume = bars([column.count for column in columns], _CHART_LINES)
@@ -200,7 +204,7 @@ class TerminalPresenter(Presenter):
         slow = bars([column.p50_ms for column in columns], _CHART_LINES, p95)
         title = "response time, █ median and ░ p95" + ("" if days == 1 else ", of the slowest day each")
         self._chart(title, duration_ms(max(p95)), slow, repeat)
-        first, last = short_day(metrics.per_day[0].day), short_day(metrics.per_day[-1].day)
+        first, last = short_day(measured[0].day), short_day(measured[-1].day)
         gap = len(columns) * repeat - len(first) - len(last)
         dates = f"{first}{' ' * gap}{last}" if gap > 0 else first if first == last else f"{first} - {last}"
         self._fitted(Text(f"{'':>{_LABEL}}   {dates}", "dim"))
@@ -240,7 +244,9 @@ class TerminalPresenter(Presenter):
 
 
 def _table(*headings: str) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, header_style="dim", pad_edge=False, padding=(0, 1), show_edge=False)
+    table = Table(
+        box=box.SIMPLE_HEAD, header_style="dim", pad_edge=False, padding=(0, 1, 0, 0), show_edge=False
+    )
     for heading in headings:
         table.add_column(heading)
     return table

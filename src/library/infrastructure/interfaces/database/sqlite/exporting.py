@@ -103,7 +103,7 @@ def read_exchanges(
     target.begin(_count(connection, table, filters), _missing(connection, table, ids or ()))
     cursor = Pages(table, filters).open(connection, order)
     if cursor is not None:
-        give(cursor, target, lambda row: len(row[3]) + len(row[4]) + len(row[7]), _to_exchange)
+        _give(cursor, target, _exchanges)
 
 
 def _missing(connection: apsw.Connection, table: str, conversation_ids: Sequence[str]) -> list[str]:
@@ -130,7 +130,7 @@ def read_sessions(
     sql = session_statements(table)
     if session_ids is None:
         target.begin(connection.execute(sql["count"]).get, [])
-        give(connection.execute(sql["export"]), target, lambda row: len(row[7]), _to_session)
+        _give(connection.execute(sql["export"]), target, _sessions)
         return
     found: list[Any] = []
     missing: list[str] = []
@@ -141,36 +141,38 @@ def read_sessions(
         else:
             found.append(row)
     target.begin(len(found), missing)
-    found.sort(key=lambda row: (row[2], row[0]))
-    give(iter(found), target, lambda row: len(row[7]), _to_session)
+    found.sort(key=lambda row: (row[2], session_key(row[0])))
+    _give(iter(found), target, _sessions)
 
 
-def give(
-    cursor: Any,
-    target: RowTarget,
-    length: Callable[[Row], int],
-    convert: Callable[[Row], Row],
-) -> None:
-    """Give what a cursor finds to a target, in pages of bounded size."""
-    is_at_end = False
-    while not is_at_end:
-        page: list[Row] = []
-        characters = 0
-        while len(page) < _PAGE_ROWS and characters <= _PAGE_CHARACTERS:
-            part = list(islice(cursor, _PART_ROWS))
-            if not part:
-                is_at_end = True
-                break
-            page += part
-            characters += sum([length(row) for row in part])
-        if page:
-            target.take([convert(row) for row in page])
+def _give(cursor: Any, target: RowTarget, prepare: Callable[[list[Any]], tuple[list[Row], int]]) -> None:
+    """Give what a cursor finds to a target, in pages of bounded size.
+
+    Args:
+        cursor: an iterator of rows as they stand in the database.
+        target: who takes them.
+        prepare: makes of a few rows what the target takes, and counts their characters.
+
+    """
+    page: list[Row] = []
+    characters = 0
+    while part := list(islice(cursor, _PART_ROWS)):
+        rows, length = prepare(part)
+        page += rows
+        characters += length
+        if len(page) >= _PAGE_ROWS or characters >= _PAGE_CHARACTERS:
+            target.take(page)
+            page, characters = [], 0
+    if page:
+        target.take(page)
 
 
-def _to_exchange(row: Row) -> Row:
+def _exchanges(part: list[Any]) -> tuple[list[Row], int]:
     """Put metadata that were stored in slices on one line; a line break in JSON is never part of a text."""
-    return row if "\n" not in row[7] else (*row[:7], row[7].replace("\n", ""))
+    rows = [row if "\n" not in row[7] else (*row[:7], row[7].replace("\n", "")) for row in part]
+    return rows, sum([len(row[3]) + len(row[4]) + len(row[7]) for row in part])
 
 
-def _to_session(row: Row) -> Row:
-    return (*row[:4], bool(row[4]), *row[5:7], row[7].replace("\n", ""))
+def _sessions(part: list[Any]) -> tuple[list[Row], int]:
+    rows = [(*row[:4], bool(row[4]), *row[5:7], row[7].replace("\n", "")) for row in part]
+    return rows, sum([len(row[7]) for row in part])

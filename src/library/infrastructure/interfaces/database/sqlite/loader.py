@@ -13,13 +13,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
 from library.infrastructure.data.errors import StorageError
 from library.infrastructure.data.record_transfer import Loaded
 from library.infrastructure.data.worker import run_in_thread, run_in_worker
 from library.infrastructure.interfaces.database.sqlite.engine import MEMORY
-from library.infrastructure.interfaces.database.sqlite.load_journal import LoadJournal, LoadOrder, LoadPart
+from library.infrastructure.interfaces.database.sqlite.load_journal import LoadOrder, LoadPart
 from library.infrastructure.interfaces.database.sqlite.spool import Spool, left_behind
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from library.infrastructure.data.record_transfer import MergeStrategy, RowSource
     from library.infrastructure.interfaces.database.sqlite.engine import Engine
+    from library.infrastructure.interfaces.database.sqlite.load_jobs import LoadJobs
 
 logger = logging.getLogger(__name__)
 
@@ -39,39 +40,6 @@ _AT_ONCE_CHARACTERS: Final = 8_000_000
 """Up to so much, an import is one transaction, of a tenth of a second or two."""
 _STEP_ROWS: Final = 1_000
 _STEP_BYTES: Final = 2_000_000
-
-
-class LoadJobs(Protocol):
-    """The jobs of one kind of records; see `ExchangeLoading`."""
-
-    journal: LoadJournal
-
-    def check(self, connection: apsw.Connection, rows: Sequence[Any], merge: str) -> None:
-        """Refuse rows that cannot be stored beside what is stored already."""
-
-    def at_once(self, connection: apsw.Connection, orders: Sequence[Any]) -> Sequence[Loaded]:
-        """Do all of an import."""
-
-    def begin(self, connection: apsw.Connection, orders: Sequence[Any]) -> Sequence[int]:
-        """Put imports down."""
-
-    def replace(self, connection: apsw.Connection, parts: Sequence[Any]) -> Sequence[None]:
-        """Erase what rows replace."""
-
-    def are_taken(self, connection: apsw.Connection, load_id: int, rows: Sequence[Any]) -> bool:
-        """Tell whether rows cannot keep their ids, since some are taken."""
-
-    def place(self, connection: apsw.Connection, orders: Sequence[Any]) -> Sequence[None]:
-        """Decide where rows go; an order is the id of an import, and whether its rows may keep their ids."""
-
-    def insert(self, connection: apsw.Connection, parts: Sequence[Any]) -> Sequence[int]:
-        """Store rows; tell how many were stored so far."""
-
-    def link(self, connection: apsw.Connection, load_ids: Sequence[Any]) -> Sequence[bool]:
-        """Do what can be done when all rows are stored; tell whether there is more."""
-
-    def end(self, connection: apsw.Connection, load_ids: Sequence[Any]) -> Sequence[Loaded]:
-        """Forget imports that are complete."""
 
 
 class _Gathered(NamedTuple):
@@ -180,12 +148,14 @@ class Loader:
         if spool is None and not gathered.rows:
             return Loaded(0, 0, 0, 0)
         if spool is None:
-            await engine.read(self._jobs.check, gathered.rows, merge)
+            await engine.read(self._jobs.check, gathered.rows, merge, set())
             loaded: Loaded = await self._write(engine, self._jobs.at_once, (order, gathered.rows))
             source.note(loaded.written)
             return loaded
-        async for rows, _ in _parts(spool, 0):
-            await engine.read(self._jobs.check, rows, merge)
+        if self._jobs.has_checks:
+            seen: set[int] = set()
+            async for rows, _ in _parts(spool, 0):
+                await engine.read(self._jobs.check, rows, merge, seen)
         load_id = await self._write(engine, self._jobs.begin, order)
         unwanted.clear()
         try:
@@ -217,6 +187,8 @@ class Loader:
         return loaded
 
     async def _are_taken(self, engine: Engine, load_id: int, spool: Spool) -> bool:
+        if not await engine.read(self._jobs.may_be_taken, load_id):
+            return False
         async for rows, _ in _parts(spool, 0):
             if await engine.read(self._jobs.are_taken, load_id, rows):
                 return True

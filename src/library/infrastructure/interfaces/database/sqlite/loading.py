@@ -1,9 +1,4 @@
-"""The jobs that move the rows of an import into a table of exchanges; see `loader.py` for their order.
-
-Each is one transaction of some tenths of a second, and puts down in the same transaction how far it came, so
-that a crash between two of them leaves an import that can be gone on with. None may fail but for the disk:
-what could be wrong with the rows was found before the first.
-"""
+"""What is particular to importing exchanges: their ids, their parents, and what is stored of them already."""
 
 from __future__ import annotations
 
@@ -16,7 +11,7 @@ from library.infrastructure.data.errors import InvalidValueError
 from library.infrastructure.data.json_document import encode
 from library.infrastructure.data.json_reading import decode
 from library.infrastructure.interfaces.database.sqlite.counters import statements
-from library.infrastructure.interfaces.database.sqlite.load_journal import Load, LoadJournal
+from library.infrastructure.interfaces.database.sqlite.load_jobs import LoadJobs
 from library.infrastructure.interfaces.database.sqlite.named_sql import fetch_row, fetch_rows
 from library.infrastructure.interfaces.database.sqlite.rows import (
     Row,
@@ -30,86 +25,25 @@ if TYPE_CHECKING:
 
     import apsw
 
-    from library.infrastructure.data.record_transfer import Loaded
     from library.infrastructure.interfaces.database.sqlite.counters import Counters
     from library.infrastructure.interfaces.database.sqlite.erasing import Erasing
     from library.infrastructure.interfaces.database.sqlite.indexing import SearchIndex
-    from library.infrastructure.interfaces.database.sqlite.load_journal import LoadOrder, LoadPart
+    from library.infrastructure.interfaces.database.sqlite.load_journal import Load, LoadOrder
 
 _LINKS_A_JOB: Final = 1000
 
 
-class ExchangeLoading:
-    """The jobs on one table; each public method is one, see `writer.Job`."""
+class ExchangeLoading(LoadJobs):
+    """The jobs on one table of exchanges."""
 
     def __init__(self, table: str, index: SearchIndex, counters: Counters, erasing: Erasing) -> None:
         """Prepare; `table` was checked."""
+        super().__init__(table)
         self._table = table
         self._index = index
         self._counters = counters
         self._erasing = erasing
         self._sql = statements(table)
-        self.journal = LoadJournal(table)
-
-    def check(self, connection: apsw.Connection, rows: Sequence[Any], merge: str) -> None:
-        """Do nothing: nothing that is stored keeps rows from being stored beside it."""
-
-    def at_once(
-        self, connection: apsw.Connection, orders: Sequence[tuple[LoadOrder, Sequence[Any]]]
-    ) -> list[Loaded]:
-        """Do all of an import in one transaction."""
-        done = []
-        for order, rows in orders:
-            load = self._begin(connection, order)
-            self._replace(connection, load, rows)
-            self._place(connection, load, keeps_ids=not self._are_taken(connection, load, rows))
-            self._insert(connection, load, rows)
-            while self._link(connection, load):
-                pass
-            done.append(self.journal.end(connection, load.id))
-        return done
-
-    def begin(self, connection: apsw.Connection, orders: Sequence[LoadOrder]) -> list[int]:
-        """Put imports down, and reserve the ids of their rows; from here on they complete."""
-        return [self._begin(connection, order).id for order in orders]
-
-    def replace(self, connection: apsw.Connection, parts: Sequence[LoadPart]) -> list[None]:
-        """Erase what rows replace."""
-        for part in parts:
-            load = self.journal.read(connection, part.load_id)
-            self._replace(connection, load, part.rows)
-            load.position = part.position
-            self.journal.write(connection, load)
-        return [None for _ in parts]
-
-    def are_taken(self, connection: apsw.Connection, load_id: int, rows: Sequence[Any]) -> bool:
-        """Tell whether some of the ids of rows are taken; may be called in any thread."""
-        return self._are_taken(connection, self.journal.read(connection, load_id), rows)
-
-    def place(self, connection: apsw.Connection, orders: Sequence[tuple[int, bool]]) -> list[None]:
-        """Decide under which ids rows are stored."""
-        for load_id, keeps_ids in orders:
-            self._place(connection, self.journal.read(connection, load_id), keeps_ids=keeps_ids)
-        return [None for _ in orders]
-
-    def insert(self, connection: apsw.Connection, parts: Sequence[LoadPart]) -> list[int]:
-        """Store rows, without parents that are not stored yet; tell how many were stored so far."""
-        done = []
-        for part in parts:
-            load = self.journal.read(connection, part.load_id)
-            self._insert(connection, load, part.rows)
-            load.position = part.position
-            self.journal.write(connection, load)
-            done.append(load.written)
-        return done
-
-    def link(self, connection: apsw.Connection, load_ids: Sequence[int]) -> list[bool]:
-        """Give exchanges their parents that are stored now; tell whether there are more."""
-        return [self._link(connection, self.journal.read(connection, load_id)) for load_id in load_ids]
-
-    def end(self, connection: apsw.Connection, load_ids: Sequence[int]) -> list[Loaded]:
-        """Forget imports that are complete."""
-        return [self.journal.end(connection, load_id) for load_id in load_ids]
 
     # -- ids -------------------------------------------------------------------------------------------------
 
@@ -126,25 +60,28 @@ class ExchangeLoading:
         self._counters.write(connection, max(last_id, reserved), indexed_id, changes)
         return load
 
-    def _are_taken(self, connection: apsw.Connection, load: Load, rows: Sequence[Any]) -> bool:
-        """Tell whether the ids of rows are worth keeping, and some are taken; few questions are exact."""
+    def _may_be_taken(self, connection: apsw.Connection, load: Load) -> bool:
+        """Tell whether ids are worth keeping, and any is stored between the least and the greatest."""
         if not load.has_own_ids or load.least_id > load.former_last_id:
             return False
         occupied = self.journal.sql["any_between"]
-        if not connection.execute(occupied, (load.least_id, load.greatest_id)).get:
-            return False
-        return bool(self._taken(connection, [row[0] for row in rows if row[0] is not None]))
+        return bool(connection.execute(occupied, (load.least_id, load.greatest_id)).get)
+
+    def _are_taken(self, connection: apsw.Connection, load: Load, rows: Sequence[Any]) -> bool:
+        """Tell whether the ids of rows are worth keeping, and some are taken."""
+        return self._may_be_taken(connection, load) and bool(
+            self._taken(connection, [row[0] for row in rows if row[0] is not None])
+        )
 
     def _taken(self, connection: apsw.Connection, ids: list[int]) -> set[int]:
         found = fetch_rows(connection, self.journal.sql["taken"], orjson.dumps(ids).decode())
         return {row[0] for row in found}
 
-    def _place(self, connection: apsw.Connection, load: Load, *, keeps_ids: bool) -> None:
+    def _place(self, load: Load, *, keeps_ids: bool) -> None:
         """Keep the ids, or move all of them behind all that were ever given."""
         is_kept = not load.least_id or (load.has_own_ids and keeps_ids)
         load.shift = 0 if is_kept else load.former_last_id + 1 - load.least_id
-        load.phase, load.position = "inserting", 0
-        self.journal.write(connection, load)
+        super()._place(load, keeps_ids=keeps_ids)
 
     def _ids(
         self, connection: apsw.Connection, load: Load, rows: Sequence[Any], last_id: int
@@ -263,8 +200,6 @@ class ExchangeLoading:
             if message is not None:  # else somebody has deleted it meanwhile
                 self._link_one(connection, load, message, parent_row_id)
             connection.execute(self.journal.sql["end_link"], (load.id, message_id))
-        load.phase = "linking"
-        self.journal.write(connection, load)
         return len(links) == _LINKS_A_JOB
 
     def _link_one(

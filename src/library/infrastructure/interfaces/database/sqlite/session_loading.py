@@ -1,4 +1,4 @@
-"""The jobs that move the rows of an import into a table of sessions; see `loader.py` for their order."""
+"""What is particular to importing sessions: what happens to one that is there already."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from library.infrastructure.data.errors import DuplicateSessionError, InvalidValueError
 from library.infrastructure.data.session_data import session_key
 from library.infrastructure.data.utc_time import from_microseconds
-from library.infrastructure.interfaces.database.sqlite.load_journal import Load, LoadJournal
+from library.infrastructure.interfaces.database.sqlite.load_jobs import LoadJobs
 from library.infrastructure.interfaces.database.sqlite.named_sql import fetch_row
 from library.infrastructure.interfaces.database.sqlite.rows import insert_rows
 from library.infrastructure.interfaces.database.sqlite.session_rows import session_statements, user_key
@@ -17,95 +17,47 @@ if TYPE_CHECKING:
 
     import apsw
 
-    from library.infrastructure.data.record_transfer import Loaded
-    from library.infrastructure.interfaces.database.sqlite.load_journal import LoadOrder, LoadPart
+    from library.infrastructure.interfaces.database.sqlite.load_journal import Load, LoadOrder
     from library.infrastructure.interfaces.database.sqlite.session_exits import SessionExits
 
 _FIRST_VERSION: Final = 1
 
 
-class SessionLoading:
-    """The jobs on one table; each public method is one, see `writer.Job`."""
+class SessionLoading(LoadJobs):
+    """The jobs on one table of sessions."""
+
+    has_checks = True
 
     def __init__(self, table: str, exits: SessionExits) -> None:
         """Prepare; `table` was checked."""
+        super().__init__(table)
         self._exits = exits
         self._sql = session_statements(table)
-        self.journal = LoadJournal(table)
 
-    def check(self, connection: apsw.Connection, rows: Sequence[Any], merge: str) -> None:
-        """Refuse sessions that are stored already, unless they are to be replaced or left out.
+    def check(self, connection: apsw.Connection, rows: Sequence[Any], merge: str, seen: set[int]) -> None:
+        """Refuse sessions that are stored already, or come twice, unless they are to be replaced or left out.
 
         Raises:
-            DuplicateSessionError: one is stored already.
+            DuplicateSessionError: one is stored already, or comes twice.
             InvalidValueError: one cannot stand beside another, whose id has the same digest.
 
         """
         for row in rows:
-            found = fetch_row(connection, self._sql["find_state"], session_key(row[0]))
-            if found is None:
-                continue
-            if found[0] != row[0]:
+            key = session_key(row[0])
+            found = fetch_row(connection, self._sql["find_state"], key)
+            if found is not None and found[0] != row[0]:
                 message = f"the session of {row[1]!r} has the digest of another session: it cannot be stored"
                 raise InvalidValueError(message)
-            if merge == "append":
+            if merge == "append" and (found is not None or key in seen):
                 message = (
                     f"a session of {row[1]!r} that was created at {from_microseconds(row[2])} is stored "
-                    'already: import with merge_strategy="replace" or "skip_duplicates"'
+                    'already, or comes twice: import with merge_strategy="replace" or "skip_duplicates"'
                 )
                 raise DuplicateSessionError(message, session_id=row[0])
+            seen.add(key)
 
-    def at_once(
-        self, connection: apsw.Connection, orders: Sequence[tuple[LoadOrder, Sequence[Any]]]
-    ) -> list[Loaded]:
-        """Do all of an import in one transaction."""
-        done = []
-        for order, rows in orders:
-            self.check(connection, rows, order.merge)
-            load = self.journal.begin(connection, order, 0)
-            self._insert(connection, load, rows)
-            self.journal.write(connection, load)
-            done.append(self.journal.end(connection, load.id))
-        return done
-
-    def begin(self, connection: apsw.Connection, orders: Sequence[LoadOrder]) -> list[int]:
-        """Put imports down; from here on they complete."""
-        return [self.journal.begin(connection, order, 0).id for order in orders]
-
-    def replace(self, connection: apsw.Connection, parts: Sequence[LoadPart]) -> list[None]:  # noqa: ARG002
-        """Do nothing: a session is replaced when its row comes."""
-        return [None for _ in parts]
-
-    def are_taken(self, connection: apsw.Connection, load_id: int, rows: Sequence[Any]) -> bool:  # noqa: ARG002
-        """Tell that they are not: sessions keep their ids, whatever is there."""
-        return False
-
-    def place(self, connection: apsw.Connection, orders: Sequence[tuple[int, bool]]) -> list[None]:
-        """Note that the rows come next."""
-        for load_id, _ in orders:
-            load = self.journal.read(connection, load_id)
-            load.phase, load.position = "inserting", 0
-            self.journal.write(connection, load)
-        return [None for _ in orders]
-
-    def insert(self, connection: apsw.Connection, parts: Sequence[LoadPart]) -> list[int]:
-        """Store rows; tell how many were stored so far."""
-        done = []
-        for part in parts:
-            load = self.journal.read(connection, part.load_id)
-            self._insert(connection, load, part.rows)
-            load.position = part.position
-            self.journal.write(connection, load)
-            done.append(load.written)
-        return done
-
-    def link(self, connection: apsw.Connection, load_ids: Sequence[int]) -> list[bool]:  # noqa: ARG002
-        """Do nothing: sessions do not name each other."""
-        return [False for _ in load_ids]
-
-    def end(self, connection: apsw.Connection, load_ids: Sequence[int]) -> list[Loaded]:
-        """Forget imports that are complete."""
-        return [self.journal.end(connection, load_id) for load_id in load_ids]
+    def _begin(self, connection: apsw.Connection, order: LoadOrder) -> Load:
+        return self.journal.begin(connection, order, 0)
 
     def _insert(self, connection: apsw.Connection, load: Load, rows: Sequence[Any]) -> None:
         """Store sessions; of those that come twice, the last replaces, or the first stays."""

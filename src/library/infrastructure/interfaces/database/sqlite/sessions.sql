@@ -102,7 +102,7 @@ SELECT count(*) FROM "{table}"
 
 -- export --
 SELECT session_id, user_id, created_at, last_activity, is_active, ended_at, end_reason, metadata
-FROM "{table}" ORDER BY created_at, session_id
+FROM "{table}" ORDER BY created_at, session_key
 
 -- export_one --
 SELECT session_id, user_id, created_at, last_activity, is_active, ended_at, end_reason, metadata

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 _INFIX: Final = "-import-"
 _ROWS_A_LINE: Final = 64
+_BUFFER_BYTES: Final = 1 << 17
 
 
 class Spool:
@@ -113,16 +114,16 @@ class Spool:
 
     def part(self, position: int, most_rows: int, most_bytes: int) -> tuple[list[Any], int] | None:
         """Read rows from a position on, and return them with the position behind; `None` at the end."""
-        with explain_os_errors("read", self.path):
-            data = os.pread(self._descriptor, most_bytes, position)
-            while data and b"\n" not in data:  # rows of long texts
-                data += os.pread(self._descriptor, len(data), position + len(data))
         rows: list[Any] = []
-        for line in data.split(b"\n")[:-1]:
-            rows += orjson.loads(line)
-            position += len(line) + 1
-            if len(rows) >= most_rows:
-                break
+        end = position + most_bytes
+        with (
+            explain_os_errors("read", self.path),
+            open(self._descriptor, "rb", buffering=_BUFFER_BYTES, closefd=False) as file,
+        ):
+            file.seek(position)
+            while len(rows) < most_rows and position < end and (line := file.readline()).endswith(b"\n"):
+                rows += orjson.loads(line)
+                position += len(line)
         return (rows, position) if rows else None
 
     def remove(self) -> None:
