@@ -13,7 +13,9 @@ import importlib
 import inspect
 import json
 import logging
+import os
 import re
+import socket
 import subprocess
 import sys
 import warnings
@@ -430,6 +432,31 @@ async def test_conversations_are_imported(working_directory: Path) -> None:
         other.agent_response,
         other.timestamp,
     )
+
+
+async def test_a_history_is_kept_on_postgresql() -> None:
+    """The block's unit saves and finds, on a server that listens on PostgreSQL's own port."""
+    from postgresql_server import PostgreSQLServer
+
+    from library.infrastructure.data import ConversationMessage
+
+    with socket.socket() as probe:
+        if probe.connect_ex(("127.0.0.1", 5432)) == 0 and "CI" not in os.environ:
+            pytest.skip("another server has the port 5432")
+    server = PostgreSQLServer(port=5432)
+    try:
+        await server.execute("CREATE ROLE app_user LOGIN PASSWORD 'secure_password'")
+        await server.execute("CREATE DATABASE nanobrain OWNER app_user")
+        namespace = await run(block_below("With Database Adapters"))
+        async with namespace["history_unit"] as history_unit:
+            message = ConversationMessage(
+                "conv_1", "Where do otters sleep?", "Afloat.", datetime.now(UTC), 1.0
+            )
+            message_id = await history_unit.save_message(message)
+            (found,) = await history_unit.search_conversations("sleeping otter")
+        assert message_id == found.message_id
+    finally:
+        server.remove()
 
 
 @pytest.mark.parametrize("own_transform", [False, True], ids=["as-is", "with-transform"])

@@ -243,8 +243,9 @@ def to_stored(stored: ConversationMessage) -> ConversationMessage:
     return stored
 
 
+@pytest.mark.parametrize("database", ["analyzed"], indirect=True)
 async def test_queries_for_texts_that_are_rare(database: str, plan_of: Callable[..., Awaitable[str]]) -> None:
-    """What holds a rare text is looked up in the full-text index, not in the table."""
+    """What holds a rare text is looked up in the full-text index, once the server has counted the rows."""
     connection = await asyncpg.connect(shared_server().url(database), ssl=False)
     pages = Pages("public", "conversations", Q().contains_text("markmark").filters)
     statement, values = await pages.statement(connection, limit=100)

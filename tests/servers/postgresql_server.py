@@ -47,12 +47,15 @@ host all all 127.0.0.1/32 trust
 class PostgreSQLServer:
     """One server, which can be stopped, killed and started again on the same port and data."""
 
-    def __init__(self, *, is_durable: bool = False, primary: PostgreSQLServer | None = None) -> None:
+    def __init__(
+        self, *, is_durable: bool = False, primary: PostgreSQLServer | None = None, port: int | None = None
+    ) -> None:
         """Make a cluster, and start it; blocks.
 
         Args:
             is_durable: whether what was committed is on the disk; without it, tests are faster.
             primary: the server that this one follows, as a replica that may be read.
+            port: where it listens; default: one that is free.
 
         """
         self.folder = Path(
@@ -63,7 +66,7 @@ class PostgreSQLServer:
         self.data = self.folder / "data"
         self._settings = _COMMON if is_durable else _COMMON | _HASTY
         self.host = "127.0.0.1"
-        self.port = free_port()
+        self.port = free_port() if port is None else port
         self._process: subprocess.Popen[bytes] | None = None
         self._watch: subprocess.Popen[bytes] | None = None
         self._databases: set[str] = set()

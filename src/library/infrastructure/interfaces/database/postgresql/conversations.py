@@ -42,6 +42,8 @@ if TYPE_CHECKING:
 KIND: Final = "conversations"
 _ATTEMPTED: Final = "read from"
 _INLINE_MESSAGES: Final = 100
+_MANY_ROWS: Final = 5_000
+"""After so many were imported, the server counts what is in its table."""
 """Up to so many exchanges are prepared on the event loop: that takes less than handing them to a thread."""
 _FEW_CONVERSATIONS: Final = 500
 _FIRST_MOMENT: Final = datetime.min.replace(tzinfo=UTC)
@@ -234,7 +236,11 @@ class PostgreSQLConversationStore(ConversationStore):
 
     async def load(self, source: RowSource, merge: MergeStrategy) -> Loaded:
         """See `ConversationStore`."""
-        return await self._loading.load(self._adapter.engine, source, merge)
+        engine = self._adapter.engine
+        loaded = await self._loading.load(engine, source, merge)
+        if loaded.written >= _MANY_ROWS:
+            await engine.fetch("analyze", statements(engine.schema, self._table)["analyze"])
+        return loaded
 
     # -- looking for damage ----------------------------------------------------------------------------------
 

@@ -354,3 +354,7 @@ SELECT least(greatest(("timestamp" AT TIME ZONE 'UTC')::date, '0001-01-01'), '99
     percentile_cont(ARRAY[0.5, 0.95, 0.99]) WITHIN GROUP (ORDER BY response_time_ms)
 FROM "{schema}"."{table}" WHERE conversation_key = $2 AND texteq(conversation_id, $3) AND "timestamp" >= $1
 GROUP BY GROUPING SETS ((), (day)) ORDER BY day NULLS FIRST
+
+-- analyze --
+-- Until the server knows how many there are, it takes reading them all for quicker than the indexes.
+ANALYZE "{schema}"."{table}"
