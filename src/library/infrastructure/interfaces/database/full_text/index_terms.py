@@ -20,6 +20,7 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 from hashlib import blake2b
+from string import ascii_lowercase, ascii_uppercase
 from typing import Final, NamedTuple
 
 from library.infrastructure.interfaces.database.full_text.character_classes import (
@@ -41,6 +42,7 @@ SCOPE_SIGN: Final = "\u1d9c"
 _TO_WORDS: Final = str.maketrans(
     {code: chr(code).lower() if chr(code).isalnum() else " " for code in range(128)}
 )
+_LOWER: Final = str.maketrans(ascii_uppercase, ascii_lowercase)
 _TO_WORDS_AND_MARKS: Final = _TO_WORDS | {ord("?"): "?"}
 _BEYOND_ASCII: Final = re.compile(r"[^\x00-\x7f]+")
 _NO_TOKEN: Final = re.compile(rf"(?:[\W_](?<![{UNSPACED}{SIGNS}]))+")
@@ -55,6 +57,14 @@ class IndexTexts(NamedTuple):
     user_input: str
     agent_response: str
     marks: str
+
+
+class IndexTokens(NamedTuple):
+    """What an exchange is found by, for an index that takes tokens: those of `IndexTexts`, in lower case."""
+
+    user_input: list[str]
+    agent_response: list[str]
+    marks: list[str]
 
 
 def index_texts(user_input: str, agent_response: str, scope: str) -> IndexTexts:
@@ -83,6 +93,27 @@ def index_texts(user_input: str, agent_response: str, scope: str) -> IndexTexts:
     marks.add(scope)
     marks.discard("")
     return IndexTexts(asked, answered, " ".join(marks))
+
+
+def exchange_tokens(user_input: str, agent_response: str, scope: str) -> IndexTokens:
+    """Prepare an exchange for an index without a tokenizer of its own; see `index_texts`.
+
+    Nearly all text is ASCII, whose words are cut once here, for both the tokens and their stems.
+    """
+    if user_input.isascii() and agent_response.isascii():
+        asked = user_input.translate(_TO_WORDS).split()
+        answered = agent_response.translate(_TO_WORDS).split()
+        marks = marked_words(f"{user_input}\n{agent_response}".lower())
+        marks.update(map(stem_marks.__getitem__, asked), map(stem_marks.__getitem__, answered))
+        marks.add(scope)
+        marks.discard("")
+        return IndexTokens(asked, answered, list(marks))
+    asked_text, answered_text, mark_text = index_texts(user_input, agent_response, scope)
+    if asked_text.isascii() != answered_text.isascii():
+        mark_text = mark_text.translate(_LOWER)
+    texts = asked_text, answered_text
+    tokens = [prepared_tokens(text.lower() if text.isascii() else text) for text in texts]
+    return IndexTokens(*tokens, mark_text.split(" "))
 
 
 @lru_cache(maxsize=4096)

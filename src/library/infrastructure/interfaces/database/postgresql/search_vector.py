@@ -7,16 +7,15 @@ reaches from one into the other; the marks have no positions. See `full_text/lex
 from __future__ import annotations
 
 from collections import defaultdict
-from string import ascii_lowercase, ascii_uppercase
 from typing import TYPE_CHECKING, Final
 
 from library.infrastructure.interfaces.database.full_text.index_terms import (
-    index_texts,
-    prepared_tokens,
+    exchange_tokens,
     scope_mark,
 )
 from library.infrastructure.interfaces.database.full_text.lexemes import (
     ABRIDGED,
+    LONGEST_LEXEME,
     UNPLACED,
     group_sign,
     lexeme,
@@ -25,8 +24,10 @@ from library.infrastructure.interfaces.database.full_text.lexemes import (
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-_LOWER: Final = str.maketrans(ascii_uppercase, ascii_lowercase)
 _GAP: Final = 2
+_PLACES: Final = tuple([f"':{place}" for place in range(1, 300)])
+_OPENED: Final = "'".__add__
+_QUOTED: Final = "'{}'".format
 _LAST_POSITION: Final = 16_383
 _MOST_POSITIONS: Final = 255
 _MOST_BYTES: Final = 900_000
@@ -44,21 +45,26 @@ def search_vector(user_input: str, agent_response: str, conversation_id: str) ->
         conversation_id: its conversation.
 
     """
-    asked, answered, mark_text = index_texts(user_input, agent_response, scope_mark(conversation_id))
-    asked_tokens = prepared_tokens(asked.lower() if asked.isascii() else asked)
-    answered_tokens = prepared_tokens(answered.lower() if answered.isascii() else answered)
-    if asked.isascii() != answered.isascii():
-        mark_text = mark_text.translate(_LOWER)
-    marks = mark_text.split(" ")
+    asked, answered, marks = exchange_tokens(user_input, agent_response, scope_mark(conversation_id))
+    count = len(asked) + len(answered)
+    if count <= _MOST_POSITIONS:
+        return " ".join([*_placed(asked, 0), *_placed(answered, len(asked) + _GAP - 1), *map(_QUOTED, marks)])
     places: defaultdict[str, list[int]] = defaultdict(list)
-    for place, token in enumerate(asked_tokens, 1):
+    for place, token in enumerate(asked, 1):
         places[token].append(place)
-    for place, token in enumerate(answered_tokens, len(asked_tokens) + _GAP):
+    for place, token in enumerate(answered, len(asked) + _GAP):
         places[token].append(place)
-    if len(asked_tokens) + len(answered_tokens) > _MOST_POSITIONS and not _fits(places, marks):
+    if not _fits(places, marks):
         return _unplaced((*map(lexeme, places), *marks))
     written = [f"'{lexeme(token)}':{','.join(map(str, found))}" for token, found in places.items()]
-    return " ".join([*written, *[f"'{mark}'" for mark in marks]])
+    return " ".join([*written, *map(_QUOTED, marks)])
+
+
+def _placed(tokens: list[str], behind: int) -> Iterable[str]:
+    """Write lexemes with their positions; one that comes again is written again, and the server joins them."""
+    if max(map(len, tokens), default=0) > LONGEST_LEXEME:
+        tokens = [lexeme(token) for token in tokens]
+    return map(str.__add__, map(_OPENED, tokens), _PLACES[behind:])
 
 
 def _fits(places: dict[str, list[int]], marks: list[str]) -> bool:
