@@ -7,6 +7,8 @@ reaches from one into the other; the marks have no positions. See `full_text/lex
 from __future__ import annotations
 
 from collections import defaultdict
+from itertools import repeat
+from operator import add
 from typing import TYPE_CHECKING, Final
 
 from library.infrastructure.interfaces.database.full_text.index_terms import (
@@ -25,11 +27,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 _GAP: Final = 2
-_PLACES: Final = tuple([f"':{place}" for place in range(1, 300)])
-_OPENED: Final = "'".__add__
-_QUOTED: Final = "'{}'".format
 _LAST_POSITION: Final = 16_383
 _MOST_POSITIONS: Final = 255
+_PLACES: Final = tuple([f"':{place}" for place in range(_MOST_POSITIONS + _GAP)])
 _MOST_BYTES: Final = 900_000
 """Of the lexemes and positions of a vector, which takes 1,048,575."""
 _BYTES_KEPT: Final = 600_000
@@ -48,7 +48,8 @@ def search_vector(user_input: str, agent_response: str, conversation_id: str) ->
     asked, answered, marks = exchange_tokens(user_input, agent_response, scope_mark(conversation_id))
     count = len(asked) + len(answered)
     if count <= _MOST_POSITIONS:
-        return " ".join([*_placed(asked, 0), *_placed(answered, len(asked) + _GAP - 1), *map(_QUOTED, marks)])
+        placed = *_placed(asked, 1), *_placed(answered, len(asked) + _GAP), *map(add, marks, repeat("'"))
+        return "'" + " '".join(placed)
     places: defaultdict[str, list[int]] = defaultdict(list)
     for place, token in enumerate(asked, 1):
         places[token].append(place)
@@ -57,14 +58,17 @@ def search_vector(user_input: str, agent_response: str, conversation_id: str) ->
     if not _fits(places, marks):
         return _unplaced((*map(lexeme, places), *marks))
     written = [f"'{lexeme(token)}':{','.join(map(str, found))}" for token, found in places.items()]
-    return " ".join([*written, *map(_QUOTED, marks)])
+    return " ".join([*written, *[f"'{mark}'" for mark in marks]])
 
 
-def _placed(tokens: list[str], behind: int) -> Iterable[str]:
-    """Write lexemes with their positions; one that comes again is written again, and the server joins them."""
+def _placed(tokens: list[str], first: int) -> Iterable[str]:
+    """Write lexemes and their positions, but for the first quote.
+
+    One that comes again is written again, and the server joins its positions: sooner done than looking for it.
+    """
     if max(map(len, tokens), default=0) > LONGEST_LEXEME:
         tokens = [lexeme(token) for token in tokens]
-    return map(str.__add__, map(_OPENED, tokens), _PLACES[behind:])
+    return map(add, tokens, _PLACES[first:])
 
 
 def _fits(places: dict[str, list[int]], marks: list[str]) -> bool:
