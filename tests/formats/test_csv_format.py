@@ -190,7 +190,7 @@ def test_a_row_of_another_length_is_a_fault() -> None:
     found = found_in("user_input,x\n1\n2,3\n4,5,6\n")
 
     assert [
-        (2, Fault("it has 1 cells, but the header has 2")),
+        (2, Fault("it has 1 cell, but the header has 2")),
         (3, {"user_input": "2", "x": "3"}),
         (4, Fault("it has 3 cells, but the header has 2")),
     ] == found
@@ -242,7 +242,7 @@ def test_a_value_may_have_so_many_characters() -> None:
     )
 
     with pytest.raises(
-        TransferLimitError, match="line 3 of standard input has a value of more than 50"
+        TransferLimitError, match="line 3 of a stream has a value of more than 50"
     ) as caught:
         found_in(f"user_input,x\n1,2\n1,{'y' * 51}\n", **limit)
     assert "max_field_characters" == caught.value.limit
@@ -255,7 +255,7 @@ def test_a_row_may_have_so_many_characters(end: str) -> None:
     for row in ("x" * 100, '"' + "x" * 49 + "\n" + "y" * 48 + '"'):
         assert 1 == len(found_in("user_input\n" + row + end, **limit))
         with pytest.raises(
-            TransferLimitError, match="line 3 of standard input has more than 100 bytes"
+            TransferLimitError, match="line 3 of a stream has more than 100 bytes"
         ) as caught:
             found_in("user_input\n1\n" + row.replace("x", "xx", 1) + end, **limit)
         assert "max_record_bytes" == caught.value.limit

@@ -137,7 +137,7 @@ def test_what_is_not_known(content: Any, seen: str) -> None:
     with pytest.raises(FormatError) as caught:
         told(content)
 
-    assert f"cannot tell the format of standard input: it is {seen}. Known are json, " in str(caught.value)
+    assert f"cannot tell the format of a stream: it is {seen}. Known are json, " in str(caught.value)
     assert "langchain" in str(caught.value)
 
 
@@ -193,7 +193,7 @@ def test_any_file(content: bytes) -> None:
         outcome = told(content)
     except FormatError as error:
         outcome = str(error)
-    assert outcome in {each.value for each in ExportFormat} or "standard input" in outcome
+    assert outcome in {each.value for each in ExportFormat} or "a stream" in outcome
 
 
 def test_a_beginning_of_many_brackets() -> None:

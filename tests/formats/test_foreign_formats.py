@@ -144,13 +144,13 @@ def test_files_that_are_somewhat_wrong(
 )
 def test_files_that_are_wholly_wrong(foreign: ForeignFiles, name: str, content: bytes) -> None:
     """Give faults, or an error that names the file."""
-    message = "standard input"
+    message = "a stream"
     try:
         found = foreign.found(name, content)
     except TransferError as error:
         found, message = [], str(error)
     assert all(isinstance(values, Fault | dict) for _, values in found)
-    assert "standard input" in message
+    assert "a stream" in message
 
 
 @every_format
@@ -176,7 +176,7 @@ def test_nesting(foreign: ForeignFiles, name: str) -> None:
 @every_format
 def test_texts_that_are_too_long(foreign: ForeignFiles, name: str) -> None:
     """Exceed a limit."""
-    with pytest.raises(TransferLimitError, match=r"of standard input has a value of more than 10 characters"):
+    with pytest.raises(TransferLimitError, match=r"of a stream has a value of more than 10 characters"):
         foreign.found(name, sample(name), max_field_characters=10)
 
 

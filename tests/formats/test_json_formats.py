@@ -140,9 +140,9 @@ def test_an_array_that_is_no_json_is_refused(text: bytes, layout: bytes) -> None
     with pytest.raises(FormatError) as caught:
         array(layout.replace(b"%b", text))
 
-    assert "standard input" in str(caught.value)
+    assert "a stream" in str(caught.value)
     assert "record" in str(caught.value)
-    assert "standard input" == caught.value.path
+    assert "a stream" == caught.value.path
 
 
 LAYOUTS: list[dict[str, Any]] = [{}, {"indent": 2}, {"separators": (",", ":")}, {"indent": "\t"}]
@@ -188,7 +188,7 @@ def test_an_array_that_is_cut_off_is_refused(
         found.extend(JsonArrayReader(source, EXCHANGES, ReadOptions()))
 
     place = f"behind record {len(found)}" if found else "before the first record is complete"
-    assert f"standard input ends {place}: it was cut off" in str(caught.value)
+    assert f"a stream ends {place}: it was cut off" in str(caught.value)
     source.close()
 
 
@@ -240,7 +240,7 @@ def test_a_record_may_have_so_many_levels(read: Any) -> None:
             with pytest.raises(TransferLimitError, match="nested more than 254 levels deep") as caught:
                 read(("{}\n" if read is lines else "[{},") + text + end)
             assert "max_depth" == caught.value.limit
-            assert "2 of standard input" in str(caught.value)
+            assert "2 of a stream" in str(caught.value)
 
 
 def test_more_levels_than_the_interpreter_takes_are_a_fault() -> None:
@@ -260,7 +260,7 @@ def test_a_text_may_have_so_many_characters(read: Any) -> None:
 
     for text in ("x" * 51, "ä" * 51):
         with pytest.raises(
-            TransferLimitError, match="1 of standard input has a value of more than 50"
+            TransferLimitError, match="1 of a stream has a value of more than 50"
         ) as caught:
             read(json.dumps({"a": text}, ensure_ascii=False), max_field_characters=50)
         assert "max_field_characters" == caught.value.limit
@@ -271,7 +271,7 @@ def test_a_line_may_have_so_many_bytes() -> None:
     line = json.dumps({"a": "x" * 91})
     for end in ("", "\n", "\r\n"):
         assert [(1, json.loads(line))] == lines(line + end, max_record_bytes=100)
-        with pytest.raises(TransferLimitError, match="line 2 of standard input has more than 100 bytes"):
+        with pytest.raises(TransferLimitError, match="line 2 of a stream has more than 100 bytes"):
             lines("{}\n" + line.replace("x", "xx", 1) + end, max_record_bytes=100)
 
 
@@ -280,7 +280,7 @@ def test_an_element_may_have_so_many_bytes(layout: str) -> None:
     """An element of `max_record_bytes` is read; one more byte is refused."""
     element = json.dumps({"a": "x" * 91})
     assert json.loads(element) == array(layout.replace("%s", element), max_record_bytes=100)[1][1]
-    with pytest.raises(TransferLimitError, match="record 2 of standard input has more than 100 bytes"):
+    with pytest.raises(TransferLimitError, match="record 2 of a stream has more than 100 bytes"):
         array(layout.replace("%s", element.replace("x", "xx", 1)), max_record_bytes=100)
 
 

@@ -76,7 +76,7 @@ def test_classes_that_files_name(foreign: ForeignFiles) -> None:
 
 def test_a_conversation_of_single_messages(foreign: ForeignFiles) -> None:
     """May be as large as one in one piece."""
-    with pytest.raises(TransferLimitError, match="a conversation of standard input has more than 500 bytes"):
+    with pytest.raises(TransferLimitError, match="a conversation of a stream has more than 500 bytes"):
         foreign.found("langchain", [dict_form("human", "x" * 100)] * 4, max_record_bytes=500)
 
 

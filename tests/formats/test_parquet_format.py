@@ -375,7 +375,7 @@ def test_what_is_no_parquet_file_is_refused(data: bytes):
     """The error says so, and names the file."""
     with pytest.raises(FormatError) as caught:
         records(data)
-    assert str(caught.value).startswith("standard input is no Parquet file, or is damaged: ")
+    assert str(caught.value).startswith("a stream is no Parquet file, or is damaged: ")
 
 
 def test_a_file_that_was_cut_is_refused():
@@ -450,7 +450,7 @@ def test_limits_hold(columns: dict[str, Any], limit: str, place: str, *, is_shar
     with pytest.raises(TransferLimitError) as caught:
         found_in(data, **limits)
     assert limit == caught.value.limit
-    assert str(caught.value).startswith(f"{place}standard input")
+    assert str(caught.value).startswith(f"{place}a stream")
 
 
 def test_what_is_within_the_limits_is_read():

@@ -338,8 +338,8 @@ def test_what_is_not_well_formed_is_refused(document: str, text: str):
     """The error tells line and column."""
     with pytest.raises(FormatError) as caught:
         records(document)
-    assert f"standard input is no well-formed XML: {text}" == str(caught.value)
-    assert "standard input" == caught.value.path
+    assert f"a stream is no well-formed XML: {text}" == str(caught.value)
+    assert "a stream" == caught.value.path
 
 
 def test_bytes_that_are_no_utf_8_are_refused():
@@ -421,7 +421,7 @@ def test_limits_hold(document: str, limit: str):
     with pytest.raises(TransferLimitError) as caught:
         found_in(document, max_field_characters=10, max_record_bytes=100, max_depth=4)
     assert limit == caught.value.limit
-    assert "record 1 of standard input" in str(caught.value)
+    assert "record 1 of a stream" in str(caught.value)
 
 
 def test_what_is_within_the_limits_is_read():

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 OWN = ("json", "jsonl", "csv", "xml", "parquet")
-SUFFIXES = (*OWN, "json.gz", "jsonl.zst", "csv.zst", "xml.gz", "tsv")
+SUFFIXES = (*OWN, "json.gz", "jsonl.zst", "csv.zst", "xml.gz")
 NOON = datetime(2026, 11, 26, 12, tzinfo=UTC)
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=30) | st.text(

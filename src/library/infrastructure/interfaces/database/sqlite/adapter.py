@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import secrets
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
 import apsw
@@ -30,6 +31,7 @@ from library.infrastructure.interfaces.database.sqlite.erasing import rewrite
 from library.infrastructure.interfaces.database.sqlite.failures import translate
 from library.infrastructure.interfaces.database.sqlite.migrations import check_database, known_tables
 from library.infrastructure.interfaces.database.sqlite.sessions import SQLiteSessionStore
+from library.infrastructure.interfaces.database.sqlite.spool import is_in_use
 from library.infrastructure.interfaces.database.table_names import check_table_name
 
 if TYPE_CHECKING:
@@ -37,6 +39,10 @@ if TYPE_CHECKING:
     from typing import Literal
 
     from library.infrastructure.data.storage import TableInfo
+
+
+_TURN_S: Final = 0.05
+"""How often a backup looks whether an import has ended."""
 
 
 class SQLiteAdapter(DatabaseAdapter):
@@ -135,6 +141,7 @@ class SQLiteAdapter(DatabaseAdapter):
         else:
             problems = await run_in_worker(self._check_afresh, engine)
         if not problems:
+            problems += await engine.read(_interrupted, self.path)
             for table in await self.tables():
                 if table.kind == KIND:
                     problems += await self.conversations(table.name).check_index()
@@ -147,10 +154,14 @@ class SQLiteAdapter(DatabaseAdapter):
         engine = self.engine
         target = self._check_target(path, overwrite=overwrite)
         temporary = f"{target}.{os.getpid()}-{secrets.token_hex(4)}.tmp"
-        if self.path == MEMORY:
-            await engine.read(_copy_to, temporary, target, self.path)
-        else:
-            await run_in_worker(self._back_up, engine, temporary, target)
+        while True:
+            if self.path == MEMORY:
+                is_whole = await engine.read(_copy_to, temporary, target, self.path)
+            else:
+                is_whole = await run_in_worker(self._back_up, engine, temporary, target)
+            if is_whole:
+                return
+            await asyncio.sleep(_TURN_S)
 
     async def vacuum(self) -> None:
         """Rewrite the file without gaps; it needs as much free space again, and saves wait meanwhile."""
@@ -237,11 +248,11 @@ class SQLiteAdapter(DatabaseAdapter):
         except apsw.Error as error:
             raise translate(error, "check", self.path) from error
 
-    def _back_up(self, engine: Engine, temporary: str, target: str) -> None:
+    def _back_up(self, engine: Engine, temporary: str, target: str) -> bool:
         try:
             connection = engine.connect_reader()
             try:
-                _copy_to(connection, temporary, target, self.path)
+                return _copy_to(connection, temporary, target, self.path)
             finally:
                 connection.close()
         except apsw.Error as error:
@@ -263,10 +274,23 @@ def _check_file(connection: apsw.Connection) -> list[str]:
     return [] if found == ["ok"] else [f"integrity_check: {problem}" for problem in found]
 
 
-def _copy_to(connection: apsw.Connection, temporary: str, target: str, path: str) -> None:
-    """Copy to a temporary file, bring it to the disk, and give it its name."""
+def _copy_to(connection: apsw.Connection, temporary: str, target: str, path: str) -> bool:
+    """Copy to a temporary file, bring it to the disk, and give it its name.
+
+    Returns:
+        Whether that was possible: a copy with half of an import in it is none.
+
+    """
     try:
+        if _is_importing(connection):
+            return False
         connection.execute("VACUUM INTO ?", (temporary,))
+        copy = apsw.Connection(temporary, flags=apsw.SQLITE_OPEN_READONLY)
+        try:
+            if _is_importing(copy):
+                return False
+        finally:
+            copy.close()
         with explain_os_errors("back up to", target):
             descriptor = os.open(temporary, os.O_RDWR | os.O_CLOEXEC)
             try:
@@ -277,10 +301,32 @@ def _copy_to(connection: apsw.Connection, temporary: str, target: str, path: str
                 remove_file(log)  # of a former copy: SQLite would take it for one of this
             os.replace(temporary, target)
             sync_folder(os.path.dirname(target))
+        return True
     except apsw.Error as error:
         raise translate(error, f"back up to {target} from", path) from error
     finally:
         remove_file(temporary)
+
+
+def _interrupted(connection: apsw.Connection, path: str) -> list[str]:
+    """Say which imports nobody is going to complete, while the database is not opened to be written."""
+    if not _is_importing(connection):
+        return []
+    folder = os.path.dirname(path)
+    rows: list[Any] = connection.execute("SELECT table_name, spool FROM nanobrain_loads").fetchall()
+    return [
+        f"table {table}: an import was interrupted, and is not complete"
+        for table, spool in rows
+        if not is_in_use(os.path.join(folder, spool))
+    ]
+
+
+def _is_importing(connection: apsw.Connection) -> bool:
+    """Tell whether an import is under way, some of whose rows are in their table and some are not."""
+    has_loads = "SELECT 1 FROM sqlite_schema WHERE name = 'nanobrain_loads'"
+    if not connection.execute(has_loads).get:
+        return False
+    return bool(connection.execute("SELECT 1 FROM nanobrain_loads LIMIT 1").get)
 
 
 def _vacuum(connection: apsw.Connection, payloads: Sequence[None]) -> Sequence[None]:

@@ -98,7 +98,7 @@ class SQLiteConversationStore(ConversationStore):
                 await engine.write(self._open_index, None, "open")
             if engine.has_found_log or await engine.read(self._index.must_merge):
                 self._erasing.want()
-            await self._loader.recover(engine)
+            await self._loader.recover_if_possible(engine)
             await engine.write(_wake, None, "open", in_transaction=False)
         self._opened = engine
 

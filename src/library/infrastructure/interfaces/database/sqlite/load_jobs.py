@@ -58,10 +58,13 @@ class LoadJobs(ABC):
 
     def at_once(
         self, connection: apsw.Connection, orders: Sequence[tuple[LoadOrder, Sequence[Any]]]
-    ) -> list[Loaded]:
-        """Do all of an import in one transaction."""
-        done = []
+    ) -> list[Loaded | None]:
+        """Do all of an import in one transaction; `None`: it has to wait for another one."""
+        done: list[Loaded | None] = []
         for order, rows in orders:
+            if order.merge != "append" and self.journal.is_busy(connection):
+                done.append(None)
+                continue
             self.check(connection, rows, order.merge, set())
             load = self._begin(connection, order)
             self._replace(connection, load, rows)
@@ -73,9 +76,12 @@ class LoadJobs(ABC):
             done.append(self.journal.end(connection, load.id))
         return done
 
-    def begin(self, connection: apsw.Connection, orders: Sequence[LoadOrder]) -> list[int]:
-        """Put imports down; from here on they complete."""
-        return [self._begin(connection, order).id for order in orders]
+    def begin(self, connection: apsw.Connection, orders: Sequence[LoadOrder]) -> list[int | None]:
+        """Put imports down; from here on they complete. `None`: it has to wait for another one."""
+        return [
+            None if self.journal.is_busy(connection) else self._begin(connection, order).id
+            for order in orders
+        ]
 
     def replace(self, connection: apsw.Connection, parts: Sequence[LoadPart]) -> list[None]:
         """Erase what rows replace."""

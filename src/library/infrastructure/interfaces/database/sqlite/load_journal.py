@@ -29,6 +29,9 @@ class LoadOrder(NamedTuple):
 
     spool: str
     """The name of the file that holds the rows."""
+    spool_size: int
+    """How many bytes it has."""
+    row_count: int
     merge: MergeStrategy
     has_own_ids: bool
     """Whether ids are worth keeping; see `RowSource`."""
@@ -51,6 +54,8 @@ class Load:
     """An import on its way into its table; read, changed and written within one transaction."""
 
     id: int
+    spool_size: int
+    row_count: int
     merge: MergeStrategy
     has_own_ids: int
     least_id: int
@@ -99,6 +104,10 @@ class LoadJournal:
         for name in ("end_ids", "end_links", "end_load"):
             connection.execute(self.sql[name], (load_id,))
         return loaded
+
+    def is_busy(self, connection: apsw.Connection) -> bool:
+        """Tell whether an import into the table is under way."""
+        return bool(self.unfinished(connection))
 
     def unfinished(self, connection: apsw.Connection) -> list[tuple[int, str]]:
         """List the imports into the table that are not complete, each with the name of its spool."""

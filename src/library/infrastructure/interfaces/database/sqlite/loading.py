@@ -103,11 +103,13 @@ class ExchangeLoading(LoadJobs):
     def _replace(self, connection: apsw.Connection, load: Load, rows: Sequence[Any]) -> None:
         if load.merge != "replace":
             return
+        former: list[Any] = []
         for each in dict.fromkeys(row[1] for row in rows):
             conversation = (conversation_key(each), each, load.former_last_id)
-            former = fetch_rows(connection, self.journal.sql["former_of_conversation"], *conversation)
-            self._erasing.erase_rows(connection, former, len(former))
-            load.replaced += len(former)
+            former += fetch_rows(connection, self.journal.sql["former_of_conversation"], *conversation)
+        # As many as come in may have to go out, in all.
+        self._erasing.erase_rows(connection, former, max(load.row_count, len(former)))
+        load.replaced += len(former)
 
     def _insert(self, connection: apsw.Connection, load: Load, rows: Sequence[Any]) -> None:
         if load.merge == "skip_duplicates":

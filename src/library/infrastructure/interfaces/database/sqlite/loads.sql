@@ -1,12 +1,12 @@
 -- insert_load --
 INSERT INTO nanobrain_loads (
-    table_name, spool, merge, has_own_ids, least_id, greatest_id, former_last_id, shift, phase, position, written,
+    table_name, spool, spool_size, row_count, merge, has_own_ids, least_id, greatest_id, former_last_id, shift, phase, position, written,
     skipped, replaced, detached
 )
-VALUES (?, ?, ?, ?, ?, ?, ?, 0, 'replacing', 0, 0, 0, 0, 0) RETURNING id
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 'replacing', 0, 0, 0, 0, 0) RETURNING id
 
 -- load --
-SELECT merge, has_own_ids, least_id, greatest_id, former_last_id, shift, phase, position, written, skipped, replaced,
+SELECT spool_size, row_count, merge, has_own_ids, least_id, greatest_id, former_last_id, shift, phase, position, written, skipped, replaced,
     detached
 FROM nanobrain_loads WHERE id = ?
 

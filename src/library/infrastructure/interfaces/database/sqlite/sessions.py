@@ -85,7 +85,7 @@ class SQLiteSessionStore(SessionStore):
         if engine.point_reader is not None:
             await run_in_worker(engine.point_reader.open)
         if engine.writer is not None:
-            await self._loader.recover(engine)
+            await self._loader.recover_if_possible(engine)
         self._remembered_at = -1
         self._reader = engine.point_reader
         self._opened = engine

@@ -12,6 +12,7 @@ import errno
 import fcntl
 import glob
 import os
+import re
 import secrets
 import tempfile
 from typing import TYPE_CHECKING, Any, Final, Self
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from library.infrastructure.data.formats.record_kind import Row
 
 _INFIX: Final = "-import-"
+_NAME: Final = re.compile(rf"[^/\0]+{_INFIX}[0-9a-f]{{16}}")
 _ROWS_A_LINE: Final = 64
 _BUFFER_BYTES: Final = 1 << 17
 
@@ -126,6 +128,11 @@ class Spool:
                 position += len(line)
         return (rows, position) if rows else None
 
+    @property
+    def size(self) -> int:
+        """How many bytes the file has."""
+        return os.fstat(self._descriptor).st_size
+
     def remove(self) -> None:
         """Remove the file."""
         remove_file(self.path)
@@ -136,6 +143,27 @@ class Spool:
         descriptor, self._descriptor = self._descriptor, -1
         if descriptor >= 0:
             os.close(descriptor)
+
+
+def is_spool_name(name: str) -> bool:
+    """Tell whether a file may be one of ours: its name stands in a database that anybody may have made."""
+    return _NAME.fullmatch(name) is not None
+
+
+def is_in_use(path: str) -> bool:
+    """Tell whether an import that lives has a spool; its file is only looked at."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    else:
+        return False
+    finally:
+        os.close(descriptor)
 
 
 def left_behind(database: str) -> list[str]:

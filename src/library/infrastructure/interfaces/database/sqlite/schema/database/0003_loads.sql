@@ -5,6 +5,9 @@ CREATE TABLE nanobrain_loads (
     table_name TEXT NOT NULL COLLATE NOCASE,
     -- The file beside the database.
     spool TEXT NOT NULL,
+    -- How many bytes it has.
+    spool_size INTEGER NOT NULL,
+    row_count INTEGER NOT NULL,
     merge TEXT NOT NULL,
     has_own_ids INTEGER NOT NULL,
     -- The least and the greatest id among the rows; 0 if none has one.
