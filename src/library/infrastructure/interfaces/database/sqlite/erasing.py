@@ -37,6 +37,8 @@ _PART_ROWS: Final = 500
 _PATIENCE_S: Final = 0.25
 _RETRY_S: Final = 1.0
 _TELL_EVERY_S: Final = 60.0
+_HELD_S: Final = 5.0
+"""So long the rest waits for the next part of an erasure that comes in parts."""
 _SMALL_PAGES: Final = 16_384
 """Up to so many pages (64 MB), a database whose pages were split is rewritten when something is erased."""
 
@@ -62,8 +64,10 @@ class Erasing:
         self._busy_timeout_s = busy_timeout_s
         self._sql = statements(table)
         self._is_wanted = False
+        self._held_until = 0.0
         self._must_tell = False
         self._told_at = -_TELL_EVERY_S
+        self._told_of_split_at = -_TELL_EVERY_S
         self._tried_at = 0.0
 
     # -- jobs ------------------------------------------------------------------------------------------------
@@ -127,8 +131,24 @@ class Erasing:
         self.erase_rows(connection, rows, expected)
         return len(rows)
 
-    def erase_rows(self, connection: apsw.Connection, rows: Sequence[tuple[Any, ...]], expected: int) -> None:
-        """Erase exchanges, and give the children that remain the nearest parent that does."""
+    def erase_rows(
+        self,
+        connection: apsw.Connection,
+        rows: Sequence[tuple[Any, ...]],
+        expected: int,
+        *,
+        more_follow: bool = False,
+    ) -> None:
+        """Erase exchanges, and give the children that remain the nearest parent that does.
+
+        Args:
+            connection: the writer's.
+            rows: id, conversation, both texts and parent of each.
+            expected: how many are erased in all, with those of other calls.
+            more_follow: whether another call comes at once, so that the rest of the work can wait for it.
+
+        """
+        self._held_until = time.monotonic() + _HELD_S if more_follow else 0.0
         if not rows:
             return
         last_id, indexed_id, changes = self._counters.read(connection)
@@ -150,11 +170,11 @@ class Erasing:
 
     def is_pending(self) -> bool:
         """Tell whether there is something left to do."""
-        return self._is_wanted
+        return self._is_wanted and time.monotonic() > self._held_until
 
     def is_due(self) -> bool:
         """Tell whether it is time to try, though others wait."""
-        return self._is_wanted and time.monotonic() - self._tried_at > _RETRY_S
+        return self.is_pending() and time.monotonic() - self._tried_at > _RETRY_S
 
     def is_overdue(self) -> bool:
         """Never keep anybody from saving."""
@@ -200,7 +220,8 @@ class Erasing:
             return
         if connection.pragma("page_count") <= _SMALL_PAGES:
             rewrite(connection)
-        else:
+        elif time.monotonic() - self._told_of_split_at > _TELL_EVERY_S:
+            self._told_of_split_at = time.monotonic()
             logger.warning(
                 "copies of what was erased from %s may be left where SQLite has split pages, since exchanges "
                 "were saved under ids of the caller's, were edited, or come from an earlier version: "

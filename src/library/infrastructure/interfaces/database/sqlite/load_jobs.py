@@ -67,7 +67,8 @@ class LoadJobs(ABC):
                 continue
             self.check(connection, rows, order.merge, set())
             load = self._begin(connection, order)
-            self._replace(connection, load, rows)
+            while not self._replace(connection, load, rows):
+                pass
             self._place(load, keeps_ids=not self._are_taken(connection, load, rows))
             self._insert(connection, load, rows)
             while self._link(connection, load):
@@ -83,14 +84,16 @@ class LoadJobs(ABC):
             for order in orders
         ]
 
-    def replace(self, connection: apsw.Connection, parts: Sequence[LoadPart]) -> list[None]:
-        """Erase what rows replace."""
+    def replace(self, connection: apsw.Connection, parts: Sequence[LoadPart]) -> list[bool]:
+        """Erase some of what rows replace; tell whether that was all."""
+        done = []
         for part in parts:
             load = self.journal.read(connection, part.load_id)
-            self._replace(connection, load, part.rows)
-            load.position = part.position
+            done.append(self._replace(connection, load, part.rows))
+            if done[-1]:
+                load.position = part.position
             self.journal.write(connection, load)
-        return [None for _ in parts]
+        return done
 
     def place(self, connection: apsw.Connection, orders: Sequence[tuple[int, bool]]) -> list[None]:
         """Decide where rows go; an order is the id of an import, and whether its rows may keep their ids."""
@@ -135,8 +138,9 @@ class LoadJobs(ABC):
     def _insert(self, connection: apsw.Connection, load: Load, rows: Sequence[Any]) -> None:
         """Store rows, and count them in `load`."""
 
-    def _replace(self, connection: apsw.Connection, load: Load, rows: Sequence[Any]) -> None:  # noqa: B027
-        """Erase what rows replace, and count it in `load`."""
+    def _replace(self, connection: apsw.Connection, load: Load, rows: Sequence[Any]) -> bool:  # noqa: ARG002
+        """Erase some of what rows replace, count it in `load`, and tell whether that was all."""
+        return True
 
     def _may_be_taken(self, connection: apsw.Connection, load: Load) -> bool:  # noqa: ARG002
         """Tell whether ids are worth keeping, and any is stored between the least and the greatest."""

@@ -23,9 +23,7 @@ from library.infrastructure.interfaces.database.sqlite.load_journal import LoadO
 from library.infrastructure.interfaces.database.sqlite.spool import Spool, is_spool_name, left_behind
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
-
-    import apsw
+    from collections.abc import AsyncIterator, Coroutine, Sequence
 
     from library.infrastructure.data.record_transfer import MergeStrategy, RowSource
     from library.infrastructure.interfaces.database.sqlite.engine import Engine
@@ -222,15 +220,15 @@ class Loader:
         load = await engine.read(self._jobs.journal.read, load_id)
         if load.phase == "replacing":
             if load.merge == "replace":
-                await self._each_part(
-                    engine, load_id, spool, load.position, self._jobs.replace, rows=_REPLACED_AT_ONCE_ROWS
-                )
+                await self._replace(engine, load_id, spool, load.position)
             keeps_ids = not await self._are_taken(engine, load_id, spool)
             await self._write(engine, self._jobs.place, (load_id, keeps_ids))
             load = await engine.read(self._jobs.journal.read, load_id)
         if load.phase == "inserting":
-            note = None if source is None else source.note
-            await self._each_part(engine, load_id, spool, load.position, self._jobs.insert, note)
+            async for rows, behind in _parts(spool, load.position):
+                stored = await self._write(engine, self._jobs.insert, LoadPart(load_id, rows, behind))
+                if source is not None:
+                    source.note(stored)
         while await self._write(engine, self._jobs.link, load_id):
             pass
         loaded: Loaded = await self._write(engine, self._jobs.end, load_id)
@@ -244,21 +242,10 @@ class Loader:
                 return True
         return False
 
-    async def _each_part(
-        self,
-        engine: Engine,
-        load_id: int,
-        spool: Spool,
-        position: int,
-        job: Callable[[apsw.Connection, Sequence[Any]], Sequence[Any]],
-        note: Callable[[int], None] | None = None,
-        *,
-        rows: int = _STEP_ROWS,
-    ) -> None:
-        async for part, behind in _parts(spool, position, rows):
-            done = await self._write(engine, job, LoadPart(load_id, part, behind))
-            if note is not None:
-                note(done)
+    async def _replace(self, engine: Engine, load_id: int, spool: Spool, position: int) -> None:
+        async for rows, behind in _parts(spool, position, _REPLACED_AT_ONCE_ROWS):
+            while not await self._write(engine, self._jobs.replace, LoadPart(load_id, rows, behind)):
+                pass
 
     async def _in_turn(self, engine: Engine, job: Any, payload: Any) -> Any:
         """Have a job done that may have to wait for another import, which may need to be completed."""

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from library.infrastructure.interfaces.database.sqlite.load_journal import Load, LoadOrder
 
 _LINKS_A_JOB: Final = 1000
+_ERASED_A_JOB: Final = 300
 
 
 class ExchangeLoading(LoadJobs):
@@ -100,16 +101,22 @@ class ExchangeLoading(LoadJobs):
 
     # -- rows ------------------------------------------------------------------------------------------------
 
-    def _replace(self, connection: apsw.Connection, load: Load, rows: Sequence[Any]) -> None:
+    def _replace(self, connection: apsw.Connection, load: Load, rows: Sequence[Any]) -> bool:
         if load.merge != "replace":
-            return
+            return True
         former: list[Any] = []
         for each in dict.fromkeys(row[1] for row in rows):
-            conversation = (conversation_key(each), each, load.former_last_id)
+            left = _ERASED_A_JOB - len(former)
+            conversation = (conversation_key(each), each, load.former_last_id, left)
             former += fetch_rows(connection, self.journal.sql["former_of_conversation"], *conversation)
+            if len(former) == _ERASED_A_JOB:
+                break
+        is_all = len(former) < _ERASED_A_JOB
         # As many as come in may have to go out, in all.
-        self._erasing.erase_rows(connection, former, max(load.row_count, len(former)))
+        expected = max(load.row_count, len(former))
+        self._erasing.erase_rows(connection, former, expected, more_follow=True)
         load.replaced += len(former)
+        return is_all
 
     def _insert(self, connection: apsw.Connection, load: Load, rows: Sequence[Any]) -> None:
         if load.merge == "skip_duplicates":

@@ -61,7 +61,7 @@ ORDER BY id LIMIT 1
 
 -- former_of_conversation --
 SELECT id, conversation_id, user_input, agent_response, parent_id FROM "{table}"
-WHERE conversation_key = ? AND conversation_id = ? AND id <= ? ORDER BY timestamp, id
+WHERE conversation_key = ? AND conversation_id = ? AND id <= ? ORDER BY timestamp, id LIMIT ?
 
 -- set_metadata --
 UPDATE "{table}" SET metadata = ?2 WHERE id = ?1
