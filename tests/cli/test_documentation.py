@@ -112,3 +112,18 @@ def test_every_command_leads_to_what_it_does(name: str) -> None:
     given = {each.name for each in COMMANDS[name].params if not isinstance(each, CommonOption)}
 
     assert set(action.__code__.co_varnames[1 : action.__code__.co_argcount]) == given
+
+
+def test_examples_find_something_in_the_demo(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those of the guide that read what `demo` makes."""
+    lines = re.findall(
+        r"^\$ (nanobrain-data (?:search|show|stats|list)\b[^|\n]*)", GUIDE.read_text("utf-8"), re.MULTILINE
+    )
+    run("demo")
+    monkeypatch.setenv("NANOBRAIN_DATABASE_URL", "nanobrain-demo.db")
+
+    assert len(lines) > 4
+    for line in lines:
+        result = run(*shlex.split(line)[1:])
+        assert result.exit_code == 0, line
+        assert result.stdout not in {"", "[]\n"}, line

@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import apsw
 import pytest
 
 if TYPE_CHECKING:
@@ -175,3 +176,69 @@ def test_a_locale_that_knows_few_characters(command: Command, database: Path, en
 
     assert shown.returncode == 0
     assert "trip" in shown.stdout
+
+
+@pytest.fixture
+def big(folder: Path) -> Path:
+    """Make a file that is saved in steps, for a second or two."""
+    line = (
+        '{"conversation_id": "c%d", "user_input": "%s", "agent_response": "!", "timestamp": "2026-11-23"}\n'
+    )
+    path = folder / "big.jsonl"
+    path.write_text("".join(line % (number // 50, "word " * 40) for number in range(60_000)))
+    return path
+
+
+def wait_until_saving(path: Path) -> None:
+    """Wait until some, and not all, is saved."""
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        time.sleep(0.01)
+        with contextlib.suppress(apsw.Error):
+            connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
+            try:
+                if connection.execute("SELECT count(*) > 0 FROM conversations").get:
+                    return
+            finally:
+                connection.close()
+    raise AssertionError("nothing is saved")
+
+
+@pytest.mark.slow
+def test_ctrl_c_while_an_import_is_being_saved(run: Run, big: Path, begin: Begin) -> None:
+    """It says at once that this is completed, and in the end that it is: nothing is half done."""
+    child = begin("import", "big.jsonl", "x.jsonl")
+    wait_until_saving(big.parent / "conversations.db")
+    time.sleep(0.1)
+    child.send_signal(signal.SIGINT)
+    first = child.stderr.readline().decode()
+    is_running = child.poll() is None
+    _, stderr = child.communicate(timeout=60)
+
+    assert first == "interrupted while it is being saved: this is completed, so that it is not half done …\n"
+    assert is_running
+    assert child.returncode == 130
+    lines = stderr.decode().splitlines()
+    assert lines[0] == "all of it is stored"
+    assert lines[1].startswith(
+        "big.jsonl (jsonl): 60,000 exchanges of 1,200 conversations read, 60,000 written"
+    )
+    assert len(lines) == 2
+    assert json.loads(run("info", "--json").stdout)["tables"][0]["exchanges"] == 60_000
+
+
+@pytest.mark.slow
+def test_a_command_says_that_it_completes_an_import_first(big: Path, begin: Begin) -> None:
+    """Before it does so, since that takes its time."""
+    child = begin("import", "big.jsonl")
+    wait_until_saving(big.parent / "conversations.db")
+    child.kill()
+    child.wait(30)
+    reader = begin("list", "--limit", "1")
+    warning = reader.stderr.readline().decode()
+    is_running = reader.poll() is None
+    stdout, _ = reader.communicate(timeout=60)
+
+    assert warning.startswith("warning: completing an import into ")
+    assert is_running
+    assert stdout.startswith(b"c1199\t50\t")

@@ -77,14 +77,22 @@ def test_end(run: Run) -> None:
 
 def test_cleanup(run: Run) -> None:
     """Those that have expired go, judged by the timeout that is given."""
-    assert run("sessions", "cleanup", "--timeout", "4d").stderr.startswith("0 sessions cleaned up")
+    assert run("sessions", "cleanup", "--timeout", "4d").stderr.startswith("0 sessions deleted")
     result = run("sessions", "cleanup")
-    assert result.stderr == "1 session cleaned up, idle for 1 day or more\n"
+    assert result.stderr == "1 session deleted: idle for 1 day or more\n"
     assert len(sessions(run, "--all")) == 3
 
 
 def test_cleanup_that_keeps(run: Run) -> None:
     """They stay, as inactive ones."""
-    assert run("sessions", "cleanup", "--keep").stderr.startswith("1 session cleaned up")
+    assert run("sessions", "cleanup", "--keep").stderr.startswith("1 session marked as inactive")
     assert len(sessions(run, "--all")) == 4
     assert len(sessions(run, "--timeout", "4d")) == 3
+
+
+def test_a_timeout_that_cannot_be(run: Run) -> None:
+    """That is wrong usage."""
+    for timeout in ("0s", "99999w"):
+        result = run("sessions", "list", "--timeout", timeout)
+        assert result.exit_code == 2
+        assert "--timeout" in result.stderr

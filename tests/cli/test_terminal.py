@@ -197,3 +197,45 @@ def test_long_texts_are_wrapped_not_cut(show: Callable[..., Shown], run: Run, fo
 
     assert shown.count("北京烤鸭"[0]) == 60
     assert shown.count("§") == 300
+
+
+def import_ids(run: Run, folder: Path, ids: list[str]) -> None:
+    record = {"user_input": "Hello?", "agent_response": "!", "timestamp": "2026-11-26"}
+    lines = [json.dumps({"conversation_id": each, **record}) for each in ids]
+    (folder / "ids.jsonl").write_text("\n".join(lines), encoding="utf-8")
+    assert run("import", "ids.jsonl").exit_code == 0
+
+
+def test_long_ids_are_shortened_in_the_middle(show: Callable[..., Shown], run: Run, folder: Path) -> None:
+    """To a third of the width, in lines of one row each; a pipe has them whole."""
+    import_ids(run, folder, [f"begin{'x' * 890}end", f"北京{'烤' * 400}鸭"])
+    lines = without_colours(show("list", "--limit", 2, "--quiet", columns=60).text).splitlines()
+
+    assert len(lines) == 4
+    assert re.match(r"北京烤+…烤+鸭 ", lines[2])
+    assert re.match(r"beginx+…x+end ", lines[3])
+    assert len(lines[3].split()[0]) == 20
+    assert f"begin{'x' * 890}end" in run("list").stdout
+
+
+def test_many_rows_are_lines(show: Callable[..., Shown], run: Run, folder: Path) -> None:
+    """They look as others do, without colours, and fit."""
+    import_ids(run, folder, [f"{'long-' * 20}{number}" for number in range(1_100)])
+    text = show("list", "--limit", 2_000, "--quiet", columns=60).text
+    lines = text.splitlines()
+
+    assert "\x1b[" not in text
+    assert len(lines) == 2 + 1_103
+    assert max(map(len, lines)) <= 60
+    assert re.match(r"conversation +exchanges +last first words", lines[0])
+    assert re.match(r"long-long-…long-1099 +1 +\S.* Hello\?", lines[2])
+
+
+def test_facts_fit_into_a_narrow_terminal(show: Callable[..., Shown]) -> None:
+    """Tables that do not are folded into lines."""
+    text = without_colours(show("info", "--quiet", columns=60).text)
+
+    assert max(map(len, text.splitlines())) <= 60
+    assert re.search(r"name +conversations *\nkeeps +conversations *\n", text)
+    assert re.search(r"conversations +3 *\nexchanges +7 *\n", text)
+    assert "conver…" not in text

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import gzip
 import json
+from dataclasses import fields
 from typing import TYPE_CHECKING
 
 import pytest
+
+from library.infrastructure.data import ImportLimits
+from library.infrastructure.interfaces.cli.grammar.values import IMPORT_LIMITS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -191,3 +196,47 @@ def test_copying_what_is_not_there(run: Run, database: Path, tmp_path: Path) -> 
     assert 3 == run("copy", str(tmp_path / "nowhere.db"), str(target)).exit_code
     assert not target.exists()
     assert 2 == run("copy", str(database), str(database)).exit_code
+
+
+def test_limits_can_be_raised(run: Run, folder: Path) -> None:
+    """The error names the option; the limits are those of the library."""
+    record = {"user_input": "a" * 17_000_000, "agent_response": "b", "timestamp": "2026-11-23"}
+    (folder / "long.jsonl.gz").write_bytes(gzip.compress(json.dumps(record).encode()))
+
+    refused = run("import", "long.jsonl.gz")
+    raised = ("--limit", "max_ratio=100k", "--limit", "max_field_characters=17,000,000")
+
+    assert refused.exit_code == 1
+    assert "allow more with --limit max_" in refused.stderr
+    assert run("import", "long.jsonl.gz", *raised).exit_code == 0
+    assert tuple(field.name for field in fields(ImportLimits)) == IMPORT_LIMITS
+
+
+@pytest.mark.parametrize(
+    ("limit", "text"),
+    [
+        ("max_rato=5", "Did you mean 'max_ratio'?"),
+        ("max_ratio", "names no number from 1 up"),
+        ("max_ratio=0", "names no number from 1 up"),
+        ("max_ratio=0.5", "names no number from 1 up"),
+        ("max_bytes=5T", "names no number from 1 up"),
+    ],
+)
+def test_limits_that_cannot_be(run: Run, limit: str, text: str) -> None:
+    """That is wrong usage."""
+    result = run("import", "x.jsonl", "--limit", limit)
+
+    assert result.exit_code == 2
+    assert text in result.stderr
+
+
+def test_import_of_nothing_but_what_is_wrong(run: Run, folder: Path) -> None:
+    """The report has no "of 0 conversations", and names options as they are typed."""
+    (folder / "wrong.jsonl").write_text('{"q": "a"}\n')
+    result = run("import", "wrong.jsonl", "--format", "jsonl", "--on-error", "skip")
+
+    assert result.exit_code == 0
+    assert "left out: line 1: it has neither user_input nor agent_response: name its fields with --map" in (
+        result.stderr
+    )
+    assert "1 exchange read, 0 written, 1 left out" in result.stderr

@@ -190,3 +190,59 @@ def test_formats_are_those_of_the_library() -> None:
     assert values.IMPORT_FORMATS == tuple(each.value for each in ExportFormat)
     for each in values.EXPORT_FORMATS:
         assert writer_class(ExportFormat(each), "conversations")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("list",), ("info",), ("import", "x.jsonl"), ("demo",), ("sessions", "list"), ("export",)],
+)
+def test_a_folder_is_no_database(run: Run, folder: Path, arguments: tuple[str, ...]) -> None:
+    """And no device failed."""
+    (folder / "data").mkdir()
+    result = run(*arguments, "--database", "data")
+
+    assert result.exit_code == 1
+    assert result.stderr == (
+        f"error: {folder}/data is a folder, and a database is a file: name the one in it that is meant\n"
+    )
+    assert run("copy", "data", "x.db").exit_code == 1
+
+
+@pytest.mark.usefixtures("database")
+@pytest.mark.parametrize(
+    ("arguments", "option"),
+    [
+        (("import", "README"), "say which with --format"),
+        (("import", "odd.jsonl", "--format", "jsonl"), "name its fields with --map"),
+        (("import", "odd.jsonl", "--map", "q=user_input", "--map", "x=timestamp"), "--map names 'x'"),
+        (("import", "odd.jsonl", "--map", "q=nothing"), "--map must lead to"),
+        (("import", "odd.jsonl", "--map", "q=user_input", "--table", "sessions"), "another --table"),
+        (("import", "sessions.json", "--kind", "sessions"), "--merge replace or --merge skip_duplicates"),
+        (("import", "odd.jsonl", "--encoding", "nothing"), "--encoding must be"),
+        (("list", "--after", "x"), "--after must be what the page before names in its last line"),
+        (("sessions", "list", "--after", "x"), "--after must be what the page before names"),
+        (("export", "out.nothing"), "give --format"),
+        (("export", "out.csv", "--fields", "nothing"), "--fields must name"),
+        (("export", "out.csv", "--fields", "metadata", "--no-metadata"), "which --no-metadata leaves out"),
+    ],
+)
+def test_errors_name_options_as_they_are_typed(
+    run: Run, folder: Path, arguments: tuple[str, ...], option: str
+) -> None:
+    """Not the arguments of the library."""
+    (folder / "README").write_text("Hello there.\nWho reads this?\n")
+    (folder / "odd.jsonl").write_text('{"q": "a", "timestamp": "2026-11-23"}\n')
+    run("export", "sessions.json", "--kind", "sessions")
+    result = run(*arguments)
+
+    assert result.exit_code in {1, 2}
+    assert option in result.stderr
+    for name in (
+        "field_mapping",
+        "table_name",
+        "ConversationSummary",
+        "ImportLimits",
+        "format=",
+        "_strategy",
+    ):
+        assert name not in result.stderr

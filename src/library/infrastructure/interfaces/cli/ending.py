@@ -13,6 +13,7 @@ import click
 
 from library.infrastructure.interfaces.cli import exit_codes
 from library.infrastructure.interfaces.cli.output.visible import visible
+from library.infrastructure.interfaces.cli.wording import in_words_of_the_command
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -64,7 +65,8 @@ def _report(error: Exception, settings: Settings) -> int:
         format_exception = import_module("traceback").format_exception
         trace = masked("".join(format_exception(error)))
         sys.stderr.write("".join(f"{visible(line)}\n" for line in trace.splitlines()))
-    line = " ".join(masked(visible(message, keeps_lines=True)).split())
+    words = in_words_of_the_command(message)
+    line = " ".join(masked(visible(words, keeps_lines=True)).split())
     is_coloured = sys.stderr.isatty() and not os.environ.get("NO_COLOR")
     label = click.style("error:", fg="red", bold=True) if is_coloured else "error:"
     sys.stderr.write(f"{label} {line}\n")

@@ -13,7 +13,7 @@ import click
 from library.infrastructure.data import ConversationHistoryUnit, SessionConfig, SessionManager
 from library.infrastructure.data.storage import DEFAULT_URL, URL_VARIABLE
 from library.infrastructure.interfaces.cli import inventory
-from library.infrastructure.interfaces.cli.exit_codes import NotFound
+from library.infrastructure.interfaces.cli.exit_codes import Failure, NotFound
 from library.infrastructure.interfaces.database import open_adapter
 
 if TYPE_CHECKING:
@@ -49,8 +49,9 @@ def as_url(text: str) -> str:
 
 
 def adapter_of(job: Job) -> DatabaseAdapter:
-    """Build the adapter of the database that is meant, and say which one that is."""
+    """Build the adapter of the database that is meant, and say which one; raises as `_refuse_folder`."""
     adapter = open_adapter(url_of(job.settings))
+    _refuse_folder(adapter)
     if sys.stderr.isatty() or job.settings.is_verbose:
         job.say(f"database {adapter.url}")
     return adapter
@@ -67,10 +68,12 @@ async def existing(
         adapter: the database; `None`: the one of the settings.
 
     Raises:
+        Failure: it is a folder.
         NotFound: there is no such database, or no such table in it.
 
     """
     adapter = adapter_of(job) if adapter is None else adapter
+    _refuse_folder(adapter)
     name = "" if kind is None else table_of(job.settings, kind)
     if kind is not None:
         (adapter.sessions if kind == "sessions" else adapter.conversations)(name)  # refuses what is no name
@@ -82,6 +85,18 @@ async def existing(
         )
     await check_tables(adapter, kind, name)
     return adapter
+
+
+def _refuse_folder(adapter: DatabaseAdapter) -> None:
+    """See that a database is no folder, of which SQLite would say that the device failed.
+
+    Raises:
+        Failure: it is one.
+
+    """
+    file = inventory.file_of(adapter)
+    if file is not None and file.is_dir():
+        raise Failure(f"{file} is a folder, and a database is a file: name the one in it that is meant")
 
 
 def table_of(settings: Settings, kind: str) -> str:
@@ -145,9 +160,15 @@ async def visiting(
         timeout: how long sessions live without activity.
         keeps_expired: whether those that have expired are listed, and kept by a clean-up.
 
+    Raises:
+        click.UsageError: sessions cannot live so long, or not at all.
+
     """
     policy: Literal["deactivate", "delete"] = "deactivate" if keeps_expired else "delete"
-    config = SessionConfig(session_timeout=timeout, cleanup_interval=None, cleanup_policy=policy)
+    try:
+        config = SessionConfig(session_timeout=timeout, cleanup_interval=None, cleanup_policy=policy)
+    except ValueError as error:
+        raise click.UsageError("--timeout is no time that sessions can live: write 30m, 24h or 7d") from error
     async with SessionManager(
         config, await existing(job, "sessions"), table_name=table_of(job.settings, "sessions")
     ) as sessions:

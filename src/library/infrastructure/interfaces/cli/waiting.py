@@ -52,11 +52,6 @@ class Waiting:
         if self._bar is not None:
             self._bar.show(progress)
 
-    @property
-    def phase(self) -> str:
-        """What is being done, as far as that was told."""
-        return "" if self._latest is None else self._latest.phase
-
     def _appear(self) -> None:
         self._bar = load("output.bar:Bar")(self._what)
         if self._latest is not None:

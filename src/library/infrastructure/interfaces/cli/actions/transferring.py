@@ -5,15 +5,15 @@ from __future__ import annotations
 import asyncio
 import sys
 from contextlib import ExitStack, contextmanager
-from typing import TYPE_CHECKING, Any, BinaryIO, Final, Literal, TypeVar, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, Final, Literal, cast
 
 import click
 
 from library.infrastructure.data import (
     ConversationQuery,
     ExportManager,
+    ImportLimits,
     ImportManager,
-    InvalidOptionError,
     InvalidRecordError,
     MissingRecordsError,
 )
@@ -21,16 +21,16 @@ from library.infrastructure.interfaces.cli.exit_codes import Failure, NotFound
 from library.infrastructure.interfaces.cli.opening import TABLES, adapter_of, existing
 from library.infrastructure.interfaces.cli.output.local_time import count
 from library.infrastructure.interfaces.cli.output.safe_stream import SafeStream
+from library.infrastructure.interfaces.cli.saving import Saving
 from library.infrastructure.interfaces.cli.standard_input import with_standard_input
+from library.infrastructure.interfaces.cli.wording import in_words_of_the_command
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterator, Sequence
     from datetime import date
 
-    from library.infrastructure.data import DatabaseAdapter, ExportReport, ImportReport
+    from library.infrastructure.data import ExportReport, ImportReport, TransferProgress
     from library.infrastructure.interfaces.cli.job import Job
-
-M = TypeVar("M", ExportManager, ImportManager)
 
 STANDARD: Final = "-"
 """The name of standard input and standard output."""
@@ -49,6 +49,7 @@ def import_files(
     on_error: Literal["raise", "skip"],
     kind: str,
     conversation_id: str | None,
+    limits: Sequence[tuple[str, int]],
 ) -> None:
     """Import files, each of them whole or not at all, and say what was in them."""
     if conversation_id is not None and kind == "sessions":
@@ -63,48 +64,61 @@ def import_files(
     }
     if kind == "conversations":
         options["conversation_id"] = conversation_id
-    adapter = adapter_of(job)
-    outcomes = []
+    manager = _import_manager(job, kind, limits)
+    outcomes: list[tuple[str, dict[str, Any]]] = []
     try:
         for file in files:
-            with _in_words_of_the_command():
-                report = job.run(_import(job, adapter, file, kind, format, merge, options))
-            outcomes.append(_imported(job, file, kind, report))
+            with _with_what_helps():
+                told = {"format": format, "merge_strategy": merge, **options}
+                job.run(_import(job, manager, file, kind, outcomes, told))
     finally:
         if outcomes:
             job.presenter.outcomes(outcomes)
 
 
+def _import_manager(job: Job, kind: str, limits: Sequence[tuple[str, int]]) -> ImportManager:
+    conversations, sessions = _tables(job, kind)
+    return ImportManager(
+        adapter_of(job),
+        table_name=conversations,
+        sessions_table=sessions,
+        limits=ImportLimits(**dict(limits)),
+    )
+
+
 async def _import(
     job: Job,
-    adapter: DatabaseAdapter,
+    manager: ImportManager,
     file: str,
     kind: str,
-    format: str | None,  # noqa: A002 - the word of the API
-    merge: Literal["append", "replace", "skip_duplicates"],
+    outcomes: list[tuple[str, dict[str, Any]]],
     options: dict[str, Any],
-) -> ImportReport:
-    manager = _manager(ImportManager, adapter, job, kind)
+) -> None:
+    """Import a file, and add what was in it to the outcomes, also where Ctrl-C ends the command then."""
     run = manager.import_conversations if kind == "conversations" else manager.import_sessions
     with job.waiting(f"importing {_name(file, 'standard input')}") as waiting:
+        saving = Saving(job)
+
+        def note(progress: TransferProgress) -> None:
+            waiting.note(progress)
+            saving.note(progress)
 
         def read(source: str | BinaryIO) -> Coroutine[Any, Any, ImportReport]:
-            return run(source, format, merge, progress=waiting.note, **options)
+            return run(source, progress=note, **options)
 
-        try:
-            return await (with_standard_input(read) if file == STANDARD else read(file))
-        except asyncio.CancelledError:
-            if waiting.phase == "saving":
-                job.say("interrupted while it was being saved: all of it is stored, or nothing; `info` tells")
-            raise
+        report = await saving.complete(with_standard_input(read) if file == STANDARD else read(file))
+    outcomes.append(_imported(job, file, kind, report))
+    if saving.is_interrupted:
+        raise asyncio.CancelledError
 
 
 def _imported(job: Job, file: str, kind: str, report: ImportReport) -> tuple[str, dict[str, Any]]:
     """Tell what an import did: in words, and as data."""
-    for fault in report.faults:
+    faults = list(map(in_words_of_the_command, report.faults))
+    for fault in faults:
         job.say(f"left out: {fault}")
     thing = _THINGS[kind]
-    of = "" if report.conversations is None else f" of {count(report.conversations, 'conversation')}"
+    of = f" of {count(report.conversations, 'conversation')}" if report.conversations else ""
     parts = [f"{count(report.read, thing)}{of} read", f"{report.written:,} written"]
     for number, what in (
         (report.skipped, "skipped, which are there already"),
@@ -127,7 +141,7 @@ def _imported(job: Job, file: str, kind: str, report: ImportReport) -> tuple[str
         "detached": report.detached,
         "conversations": report.conversations,
         "seconds": round(report.seconds, 3),
-        "faults": list(report.faults),
+        "faults": faults,
     }
 
 
@@ -158,7 +172,7 @@ def export_file(
     if kind == "conversations":
         options["query"] = _query(since, until, search)
     ids = list(conversations if kind == "conversations" else sessions) or None
-    with _in_words_of_the_command():
+    with _with_what_helps():
         report = job.run(_export(job, file, kind, ids, options))
     left_out = f", {len(report.missing):,} not there" if report.missing else ""
     sentence = (
@@ -229,7 +243,8 @@ async def _export(
     ids: list[str] | None,
     options: dict[str, Any],
 ) -> ExportReport:
-    manager = _manager(ExportManager, await existing(job, kind), job, kind)
+    conversations, of_sessions = _tables(job, kind)
+    manager = ExportManager(await existing(job, kind), table_name=conversations, sessions_table=of_sessions)
     run = manager.export_conversations if kind == "conversations" else manager.export_sessions
     with ExitStack() as open_things:
         target: str | BinaryIO = file if file != STANDARD else sys.stdout.buffer
@@ -240,8 +255,8 @@ async def _export(
 
 
 @contextmanager
-def _in_words_of_the_command() -> Iterator[None]:
-    """Name options in errors as they are typed, where the library names its arguments."""
+def _with_what_helps() -> Iterator[None]:
+    """Say which option helps; the words of the library are put in those of the command in the end."""
     try:
         yield
     except MissingRecordsError as error:
@@ -253,14 +268,12 @@ def _in_words_of_the_command() -> Iterator[None]:
         raise NotFound(message) from error
     except InvalidRecordError as error:
         raise Failure(f"{error}; --on-error skip leaves such records out") from error
-    except InvalidOptionError as error:
-        raise click.UsageError(str(error).replace("set format", "give --format")) from error
 
 
-def _manager(manager: type[M], adapter: DatabaseAdapter, job: Job, kind: str) -> M:
-    """Build a manager on the tables of the settings, which choose that of the kind."""
+def _tables(job: Job, kind: str) -> tuple[str, str]:
+    """Return the tables of conversations and of sessions; the settings choose that of the kind."""
     chosen = {**TABLES, kind: job.settings.table or TABLES[kind]}
-    return manager(adapter, table_name=chosen["conversations"], sessions_table=chosen["sessions"])
+    return chosen["conversations"], chosen["sessions"]
 
 
 def _name(file: str, standard: str) -> str:

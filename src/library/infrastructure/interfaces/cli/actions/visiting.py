@@ -126,9 +126,10 @@ async def _end(job: Job, session: str | None, user: str | None, timeout: timedel
 def clean_up(job: Job, keep: bool, timeout: timedelta) -> None:  # noqa: FBT001 - given by name
     """Delete sessions that have expired, or keep them as inactive."""
     cleaned = job.run(_clean_up(job, timeout, keeps_expired=keep))
+    done = "marked as inactive, and kept" if keep else "deleted"
     idle = span(timeout.total_seconds())
     job.presenter.outcome(
-        f"{count(cleaned, 'session')} cleaned up, idle for {idle} or more", {"cleaned": cleaned}
+        f"{count(cleaned, 'session')} {done}: idle for {idle} or more", {"cleaned": cleaned}
     )
 
 

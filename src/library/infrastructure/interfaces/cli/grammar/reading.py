@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _EXCLUDED: Final = "\0"
-"""Stands before words such as `-large` while options are read; no argument of a process can hold it."""
+"""Stands before words such as `-oat` while options are read; no argument of a process can hold it."""
 
 
 class _SearchCommand(DataCommand):
@@ -66,7 +66,7 @@ SEARCH: Final = _SearchCommand(
     ],
     examples=[
         "nanobrain-data search oat milk",
-        "nanobrain-data search 'mocha -large' --limit 50",
+        "nanobrain-data search mocha -oat --limit 50",
         "nanobrain-data search '\"oat milk\"' --json | jq -r '.[].conversation_id'",
     ],
 )

@@ -10,7 +10,9 @@ from library.infrastructure.interfaces.cli.grammar.data_command import DataComma
 from library.infrastructure.interfaces.cli.grammar.values import (
     EXPORT_FORMATS,
     IMPORT_FORMATS,
+    IMPORT_LIMITS,
     ConversationId,
+    Limit,
     Mapping,
     Moment,
     NamedChoice,
@@ -74,12 +76,21 @@ IMPORT: Final = DataCommand(
             show_default=True,
             help="What a record that cannot be imported does: end the import, or be left out and told.",
         ),
+        click.Option(
+            ["--limit", "limits"],
+            type=Limit(),
+            multiple=True,
+            metavar="NAME=NUMBER",
+            help=f"How much a file may ask for, such as max_bytes=100G: {', '.join(IMPORT_LIMITS)}; may be "
+            "repeated.",
+        ),
         _kind(),
     ],
     examples=[
         "nanobrain-data import chats.jsonl",
         "nanobrain-data import chatgpt-export.zip --merge skip_duplicates",
         "nanobrain-data import log.csv --map question=user_input --map answer=agent_response",
+        "nanobrain-data import big.jsonl.gz --limit max_ratio=2000 --limit max_record_bytes=500M",
         "zcat old.json.gz | nanobrain-data import - --format json",
     ],
 )

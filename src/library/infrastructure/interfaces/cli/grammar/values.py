@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, Final
 
@@ -27,8 +28,12 @@ IMPORT_FORMATS: Final = (
     "llm",
     "langchain",
 )
+IMPORT_LIMITS: Final = ("max_bytes", "max_ratio", "max_record_bytes", "max_field_characters", "max_depth")
+"""The names of `ImportLimits`."""
 _DAY_LENGTH: Final = len("2026-11-23")
 _DURATION: Final = re.compile(r"(\d+(?:\.\d+)?)\s*([smhdw])")
+_NUMBER: Final = re.compile(r"(\d+(?:\.\d+)?)\s*([kmg]?)")
+_THOUSANDS: Final = {"": 1, "k": 1_000, "m": 1_000_000, "g": 1_000_000_000}
 _UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
@@ -117,6 +122,30 @@ class Mapping(click.ParamType[tuple[str, str]]):
         if not sign or not source or not target:
             self.fail(f"{value!r} does not say what becomes what: write FROM=TO.", param, ctx)
         return source, target
+
+
+class Limit(click.ParamType[tuple[str, int]]):
+    """NAME=NUMBER: a name of `ImportLimits`, and a number; k, M and G are thousands, millions, billions."""
+
+    name = "name=number"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, int]:
+        """Read the name and the number, which may have commas."""
+        if isinstance(value, tuple):
+            return value
+        name, _, text = str(value).partition("=")
+        name = name.strip().replace("-", "_")
+        if name not in IMPORT_LIMITS:
+            near = get_close_matches(name, IMPORT_LIMITS, 1, 0.5)
+            hint = f". Did you mean {near[0]!r}?" if near else ""
+            self.fail(f"{name!r} is none of {', '.join(IMPORT_LIMITS)}{hint}", param, ctx)
+        found = _NUMBER.fullmatch(text.strip().lower().replace(",", ""))
+        number = int(Decimal(found[1]) * _THOUSANDS[found[2]]) if found is not None else 0
+        if number < 1:
+            self.fail(f"{value!r} names no number from 1 up: write {name}=2000, 500k, 64M or 2G.", param, ctx)
+        return name, number
 
 
 class Names(click.ParamType[tuple[str, ...]]):

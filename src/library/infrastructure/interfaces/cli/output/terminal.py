@@ -14,6 +14,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from library.infrastructure.interfaces.cli.output.aligned import aligned, shortened
 from library.infrastructure.interfaces.cli.output.chart import bars, columns_of, with_times
 from library.infrastructure.interfaces.cli.output.chat_notes import noted
 from library.infrastructure.interfaces.cli.output.local_time import (
@@ -42,6 +43,10 @@ _WIDEST: Final = 110
 _MATCH: Final = re.compile(f"{MARKS[0]}(.*?){MARKS[1]}")
 _CHART_LINES: Final = 5
 _LABEL: Final = 9
+_FIRST_WORDS: Final = 1_000
+"""Of a text whose beginning is shown: more characters than a line has."""
+_MOST_IN_A_TABLE: Final = 1_000
+_UNLIMITED: Final = 100_000
 
 
 class TerminalPresenter(Presenter):
@@ -63,23 +68,25 @@ class TerminalPresenter(Presenter):
             self._wrapped(self._marked(each.snippet), 4)
 
     def conversations(self, summaries: Sequence[ConversationSummary]) -> None:
-        """Print a table."""
-        table = _table("conversation", "exchanges", "last", "first words")
-        table.columns[0].overflow = "fold"
-        table.columns[0].max_width = self._console.width * 2 // 5
-        table.columns[1].justify = table.columns[2].justify = "right"
-        table.columns[2].no_wrap = table.columns[3].no_wrap = True
-        table.columns[3].overflow = "ellipsis"
-        table.columns[3].ratio = 1
-        table.expand = True
-        for each in summaries:
-            table.add_row(
-                Text(one_line(each.conversation_id), "cyan"),
+        """Print a table; long ids are shortened, since they would take lines and lines."""
+        rows = [
+            (
+                shortened(one_line(each.conversation_id), self._console.width // 3),
                 f"{each.message_count:,}",
-                Text(short_time(each.last_message_at, self._now), "dim"),
-                Text(one_line(each.first_user_input)),
+                short_time(each.last_message_at, self._now),
+                one_line(each.first_user_input[:_FIRST_WORDS]),
             )
-        self._print_table(table, summaries)
+            for each in summaries
+        ]
+        table = _table("conversation", "exchanges", "last", "first words")
+        table.columns[0].style = "cyan"
+        table.columns[1].justify = table.columns[2].justify = "right"
+        table.columns[2].style = "dim"
+        table.columns[3].ratio = 1
+        for column in table.columns:
+            column.no_wrap, column.overflow = True, "ellipsis"
+        table.expand = True
+        self._print_table(table, rows)
 
     def exchanges(self, messages: Sequence[ConversationMessage]) -> None:
         """Print a chat."""
@@ -126,19 +133,22 @@ class TerminalPresenter(Presenter):
 
     def visits(self, visits: Sequence[Visit]) -> None:
         """Print a table."""
+        rows = [
+            (
+                one_line(each.shown_id),
+                one_line(each.session.user_id),
+                short_time(each.session.created_at, self._now),
+                short_time(each.session.last_activity, self._now),
+                "active" if each.session.is_active else "inactive",
+            )
+            for each in visits
+        ]
         table = _table("session", "user", "created", "last active", "")
         table.columns[0].overflow = table.columns[1].overflow = "fold"
+        table.columns[0].style = "cyan"
         table.columns[2].justify = table.columns[3].justify = "right"
-        for each in visits:
-            session = each.session
-            table.add_row(
-                Text(one_line(each.shown_id), "cyan"),
-                one_line(session.user_id),
-                Text(short_time(session.created_at, self._now), "dim"),
-                Text(short_time(session.last_activity, self._now), "dim"),
-                Text("active", "green") if session.is_active else Text("inactive", "yellow"),
-            )
-        self._print_table(table, visits)
+        table.columns[2].style = table.columns[3].style = "dim"
+        self._print_table(table, rows, {"active": "green", "inactive": "yellow"})
 
     def visit(self, visit: Visit, conversations: Sequence[ConversationSummary]) -> None:
         """Print a grid."""
@@ -162,16 +172,16 @@ class TerminalPresenter(Presenter):
         tables = []
         for name, value in facts.items():
             if isinstance(value, list) and value and isinstance(value[0], dict):
-                tables.append(_facts_table(value))
+                tables.append(value)
             else:
                 shown = ", ".join(map(_fact, value)) if isinstance(value, list) else _fact(value)
                 grid.add_row(name.replace("_", " "), Text(shown or "-"))
         if grid.row_count:
             self._console.print(grid)
-        for table in tables:
-            if grid.row_count:
+        for place, rows in enumerate(tables):
+            if place or grid.row_count:
                 self._console.print()
-            self._console.print(table)
+            self._print_facts_table(rows)
 
     def problems(self, problems: Sequence[str]) -> None:
         """Print a problem a line."""
@@ -238,8 +248,40 @@ class TerminalPresenter(Presenter):
         width = min(_WIDEST, self._console.width)
         self._console.print(Padding(text, (0, 0, 0, indent)), width=width, overflow="fold")
 
-    def _print_table(self, table: Table, rows: Sequence[object]) -> None:
-        if rows:
+    def _print_facts_table(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Print a table of facts; where it is wider than the terminal, a line a fact."""
+        table = _facts_table(rows)
+        unlimited = self._console.options.update(max_width=_UNLIMITED)
+        if self._console.measure(table, options=unlimited).maximum <= self._console.width:
+            self._console.print(table)
+            return
+        grid = _grid()
+        for place, row in enumerate(rows):
+            if place:
+                grid.add_row()
+            for name, value in row.items():
+                grid.add_row(name.replace("_", " "), Text(_fact(value)))
+        self._console.print(grid)
+
+    def _print_table(
+        self, table: Table, rows: Sequence[Sequence[str]], styles: Mapping[str, str] | None = None
+    ) -> None:
+        """Print rows: in a table; as lines without colours where there are so many that rich is slow.
+
+        Args:
+            table: its columns.
+            rows: the texts of their cells.
+            styles: how the texts of the last column look.
+
+        """
+        if len(rows) > _MOST_IN_A_TABLE:
+            is_right = [column.justify == "right" for column in table.columns]
+            headings = [str(column.header) for column in table.columns]
+            for line in aligned(headings, rows, is_right, self._console.width):
+                sys.stdout.write(f"{line}\n")
+        elif rows:
+            for *cells, last in rows:
+                table.add_row(*map(Text, cells), Text(last, (styles or {}).get(last, "")))
             self._console.print(table)
 
 
