@@ -241,9 +241,7 @@ def test_a_value_may_have_so_many_characters() -> None:
         f'user_input,x\n"{"ä" * 50}",{"y" * 50}', **limit
     )
 
-    with pytest.raises(
-        TransferLimitError, match="line 3 of a stream has a value of more than 50"
-    ) as caught:
+    with pytest.raises(TransferLimitError, match="line 3 of a stream has a value of more than 50") as caught:
         found_in(f"user_input,x\n1,2\n1,{'y' * 51}\n", **limit)
     assert "max_field_characters" == caught.value.limit
 
@@ -254,9 +252,7 @@ def test_a_row_may_have_so_many_characters(end: str) -> None:
     limit = {"max_record_bytes": 100}
     for row in ("x" * 100, '"' + "x" * 49 + "\n" + "y" * 48 + '"'):
         assert 1 == len(found_in("user_input\n" + row + end, **limit))
-        with pytest.raises(
-            TransferLimitError, match="line 3 of a stream has more than 100 bytes"
-        ) as caught:
+        with pytest.raises(TransferLimitError, match="line 3 of a stream has more than 100 bytes") as caught:
             found_in("user_input\n1\n" + row.replace("x", "xx", 1) + end, **limit)
         assert "max_record_bytes" == caught.value.limit
 

@@ -34,11 +34,11 @@ SESSION = {"session_id": "s", "user_id": "u", "is_active": True}
 LONG = "x" * 200_000
 
 
-def told(content: Any) -> str:
+def told(content: Any, names: tuple[str, ...] = ()) -> str:
     if not isinstance(content, bytes):
         content = (content if isinstance(content, str) else json.dumps(content)).encode()
     with closing(Source(io.BytesIO(content), ImportLimits())) as source:
-        return detect(source).value
+        return detect(source, names).value
 
 
 def test_samples() -> None:
@@ -74,6 +74,11 @@ def test_other_shapes(name: str, indent: int | None) -> None:
         pytest.param('"Frage, die";"Antwort"\n', "csv", id="semicolons"),
         pytest.param("user_input\nHi\n", "csv", id="one column"),
         pytest.param("question,answer", "csv", id="no rows"),
+        pytest.param("sep=;\r\nuser_input;agent_response\r\nHi;Ho\r\n", "csv", id="delimiter told"),
+        pytest.param(
+            "sep=;\nquestion;answer\nHi, you, there;Ho\n", "csv", id="delimiter of other names told"
+        ),
+        pytest.param("sep=|\ruser_input\rHi\r", "csv", id="delimiter of one column told"),
         pytest.param(f"question,answer\nHi,{LONG}\n", "csv", id="a long row"),
         pytest.param('question|answer\n"Hi\n\nthere"|"a|b"\n', "csv", id="texts of several lines"),
         pytest.param(b"PAR1\x15\x04", "parquet", id="Parquet"),
@@ -130,6 +135,8 @@ def test_long_beginnings(content: Any, format_: str) -> None:
         ([{}], "a JSON array of objects without keys"),
         ({"a": 1}, "a JSON object with the keys 'a'"),
         ([1, 2], "a JSON array, but not of objects"),
+        ("sep=;\n", "text that begins with 'sep=;\\n'"),
+        ('sep="\nuser_inputs', "text that begins with 'sep=\"\\nuser_inputs'"),
     ],
 )
 def test_what_is_not_known(content: Any, seen: str) -> None:
@@ -139,6 +146,34 @@ def test_what_is_not_known(content: Any, seen: str) -> None:
 
     assert f"cannot tell the format of a stream: it is {seen}. Known are json, " in str(caught.value)
     assert "langchain" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "format_"),
+    [
+        ([{"question": "q", "answer": "a"}], "json"),
+        ({"id": 5, "question": LONG}, "jsonl"),
+        ([{"question": "q", "mapping": {}}], "json"),
+        ("question\nHow was it?\n", "csv"),
+    ],
+)
+def test_names_that_stand_for_fields(content: Any, format_: str) -> None:
+    """Make a file one of this library's formats, as the names of fields do."""
+    assert format_ == told(content, ("question", "reply"))
+
+
+def test_a_mapping_is_offered() -> None:
+    """Where there are keys that could be mapped, and nowhere else."""
+    for content, is_offered in (
+        ([{"q": 1}], True),
+        ({"q": 1}, True),
+        ([{}], False),
+        ([1], False),
+        ("a", False),
+    ):
+        with pytest.raises(FormatError) as caught:
+            told(content)
+        assert is_offered == ("field_mapping" in str(caught.value))
 
 
 def test_every_format_is_told() -> None:

@@ -259,9 +259,7 @@ def test_a_text_may_have_so_many_characters(read: Any) -> None:
     )
 
     for text in ("x" * 51, "ä" * 51):
-        with pytest.raises(
-            TransferLimitError, match="1 of a stream has a value of more than 50"
-        ) as caught:
+        with pytest.raises(TransferLimitError, match="1 of a stream has a value of more than 50") as caught:
             read(json.dumps({"a": text}, ensure_ascii=False), max_field_characters=50)
         assert "max_field_characters" == caught.value.limit
 

@@ -7,7 +7,10 @@ import io
 import os
 import subprocess
 import sys
+import tempfile
+import threading
 import zipfile
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -358,12 +361,70 @@ def test_a_folder_is_explained(tmp_path: Path) -> None:
         Source(str(tmp_path), LIMITS).open_bytes()
 
 
-def test_a_named_pipe_is_not_waited_for(tmp_path: Path) -> None:
-    """A named pipe, which may wait without end, is refused."""
-    os.mkfifo(tmp_path / "pipe")
-    for use in (Source.open_bytes, Source.local_path, Source.head):
-        with pytest.raises(StorageError, match="not a regular file"):
-            use(Source(str(tmp_path / "pipe"), LIMITS))
+@pytest.mark.parametrize("name", ["plain", "gzip", "zip", "UTF-16 BE"])
+@pytest.mark.parametrize("is_linked", [False, True])
+def test_a_named_pipe_is_read_as_a_stream(name: str, is_linked: bool, tmp_path: Path) -> None:
+    """Once, from its beginning to its end, also for readers that need a file; what was opened is closed."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    path = pipe
+    if is_linked:
+        path = tmp_path / "link"
+        path.symlink_to(pipe)
+    source = Source(str(path), LIMITS)
+    feeding = threading.Thread(target=pipe.write_bytes, args=(PACKED[name],))
+    feeding.start()
+
+    source.head(4)
+    found = Path(source.local_path()).read_bytes()
+    feeding.join()
+
+    assert CONTENT == found
+    assert (str(path), "import", None) == (source.name, source.stem, source.size)
+    source.close()
+
+
+def test_an_open_descriptor_has_a_path() -> None:
+    """It leads to a pipe without a name, as a shell passes it for `<(command)`."""
+    reading, writing = os.pipe()
+    os.write(writing, CONTENT)
+    os.close(writing)
+    source = Source(f"/dev/fd/{reading}", LIMITS)
+
+    assert CONTENT == read(source)
+    with pytest.raises(StorageError, match="can be read once only"):
+        source.open_bytes()
+    source.close()
+    os.close(reading)
+
+
+def test_a_deleted_file_that_is_open_has_a_path() -> None:
+    """As shells pass texts (`<<EOF`) on."""
+    with tempfile.TemporaryFile() as file:
+        file.write(CONTENT)
+        file.flush()
+        source = Source(f"/dev/fd/{file.fileno()}", LIMITS)
+
+        assert CONTENT == read(source)
+        source.close()
+
+
+def test_a_device_is_read_as_a_stream() -> None:
+    """One that holds nothing is empty."""
+    with closing(Source("/dev/null", LIMITS)) as source:
+        assert b"" == source.head()
+
+
+def test_what_became_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    """Where a file stood first, a pipe is refused."""
+    path = tmp_path / "a.json"
+    path.touch()
+    source = Source(str(path), LIMITS)
+    path.unlink()
+    os.mkfifo(path)
+
+    with pytest.raises(StorageError, match="not a regular file any more"):
+        source.head()
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
@@ -382,8 +443,10 @@ def test_a_path_that_cannot_be_one_is_refused() -> None:
 
 def test_a_stream_of_text_is_refused() -> None:
     """A stream that gives text was opened wrongly."""
-    with pytest.raises(InvalidOptionError, match="binary mode"):
+    with pytest.raises(InvalidOptionError, match="binary mode") as caught:
         Source(io.StringIO("[]"), LIMITS).head()  # type: ignore[arg-type]
+
+    assert "input_file" == caught.value.option
 
 
 def test_a_stream_is_read_once_and_left_open() -> None:
@@ -442,10 +505,28 @@ def test_the_stem_is_the_bare_name(name: str, stem: str) -> None:
 
 
 def test_streams_have_names() -> None:
-    """Streams are called standard input, unless they know their file; they have no size."""
+    """Streams are called so, unless they know their file; they have no size."""
     source = Source(io.BytesIO(), LIMITS)
 
-    assert ("standard input", "import", None) == (source.name, source.stem, source.size)
+    assert ("a stream", "import", None) == (source.name, source.stem, source.size)
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("a.json", "a.json"),
+        ("<stdin>", "standard input"),
+        ("<fdopen>", "a stream"),
+        (5, "a stream"),
+        ("", "a stream"),
+    ],
+)
+def test_streams_are_called_by_their_names(name: object, told: str) -> None:
+    """What Python calls `<stdin>` is standard input; numbers are no names."""
+    named = Pipe(b"")
+    named.name = name  # type: ignore[attr-defined]
+
+    assert told == Source(named, LIMITS).name  # type: ignore[arg-type]
 
 
 def test_opened_content_is_closed_with_the_source(tmp_path: Path) -> None:
@@ -463,12 +544,13 @@ def test_opened_content_is_closed_with_the_source(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["plain", "gzip", "zip", "UTF-16 BE"])
-def test_standard_input_is_read_from_a_pipe(name: str) -> None:
+@pytest.mark.parametrize("file", ["sys.stdin.buffer", "'/dev/stdin'"])
+def test_standard_input_is_read_from_a_pipe(name: str, file: str) -> None:
     """Standard input works where it is a pipe, also for readers that need a file."""
     program = (
         "import sys; from library.infrastructure.data.formats.source import Source;"
         "from library.infrastructure.data.import_limits import ImportLimits;"
-        "source = Source(sys.stdin.buffer, ImportLimits());"
+        f"source = Source({file}, ImportLimits());"
         "source.head(4); sys.stdout.buffer.write(open(source.local_path(), 'rb').read()); source.close()"
     )
     done = subprocess.run(

@@ -8,7 +8,12 @@ import gzip
 import io
 import json
 import os
+import tempfile
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +25,7 @@ from library.infrastructure.data import (
     ConversationQuery,
     ExportFormat,
     ExportManager,
+    ImportManager,
     InvalidOptionError,
     MissingRecordsError,
     SessionManager,
@@ -35,6 +41,20 @@ NOON = datetime(2026, 11, 26, 12, tzinfo=UTC)
 
 def message(text: str, conversation_id: str = "c", minute: int = 0) -> ConversationMessage:
     return ConversationMessage(conversation_id, text, "x", NOON + timedelta(minutes=minute), 1.5)
+
+
+async def asynchronous(progress: TransferProgress) -> None:
+    raise AssertionError(progress)
+
+
+class Asynchronous:
+    async def __call__(self, progress: TransferProgress) -> None:
+        raise AssertionError(progress)
+
+
+class TakesText:
+    def write(self, text: str) -> int:
+        return len("" + text)
 
 
 def lines_of(path: Path) -> list[dict[str, Any]]:
@@ -83,8 +103,6 @@ async def test_nothing_gives_a_file_with_nothing_in_it(
     name: str, tmp_path: Path, exporter: ExportManager
 ) -> None:
     """An empty table makes a file of the format that can be imported."""
-    from library.infrastructure.data import ImportManager
-
     path = tmp_path / f"export.{name}"
 
     assert 0 == (await exporter.export_conversations(output_file=path)).written
@@ -209,6 +227,98 @@ async def test_a_stream_is_written_and_stays_open(
     assert len(stream.getvalue()) == report.bytes
 
 
+@pytest.mark.parametrize("name", ["pipe", "pipe.gz"])
+@pytest.mark.parametrize("is_linked", [False, True])
+async def test_a_named_pipe_is_written_as_it_comes(
+    name: str, is_linked: bool, tmp_path: Path, exporter: ExportManager, history: ConversationHistoryUnit
+) -> None:
+    """It stays a pipe, and nothing is put beside it; the event loop does not wait for who reads."""
+    await history.save_message(message("a"))
+    folder = tmp_path / "exports"
+    folder.mkdir()
+    pipe = folder / name
+    os.mkfifo(pipe)
+    path = pipe
+    if is_linked:
+        path = tmp_path / f"link-{name}"
+        path.symlink_to(pipe)
+
+    exporting = asyncio.create_task(exporter.export_conversations(format="jsonl", output_file=path))
+    content = await asyncio.to_thread(pipe.read_bytes)
+    report = await exporting
+
+    assert len(content) == report.bytes
+    assert "a" == json.loads(gzip.decompress(content) if name.endswith(".gz") else content)["user_input"]
+    assert pipe.is_fifo()
+    assert [pipe] == list(folder.iterdir())
+
+
+async def test_an_open_descriptor_has_a_path(
+    exporter: ExportManager, history: ConversationHistoryUnit
+) -> None:
+    """It leads to a pipe without a name, as `/dev/stdout` does in `export /dev/stdout | less`."""
+    await history.save_messages_batch([message("x" * 500) for _ in range(500)])
+    reading, writing = os.pipe()
+
+    def drained() -> bytes:
+        with os.fdopen(reading, "rb") as pipe:
+            return pipe.read()
+
+    with ThreadPoolExecutor(1) as pool:
+        draining = pool.submit(drained)
+        report = await exporter.export_conversations(format="jsonl", output_file=f"/dev/fd/{writing}")
+        os.close(writing)
+
+    assert 500 == len(draining.result().splitlines())
+    assert len(draining.result()) == report.bytes
+
+
+async def test_a_pipe_that_nobody_reads(exporter: ExportManager, history: ConversationHistoryUnit) -> None:
+    """Is told by its path."""
+    await history.save_messages_batch([message("x" * 5000) for _ in range(500)])
+    reading, writing = os.pipe()
+
+    def close_early() -> None:
+        os.read(reading, 1000)
+        os.close(reading)
+
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(close_early)
+        with pytest.raises(StorageError, match=f"/dev/fd/{writing}"):
+            await exporter.export_conversations(format="jsonl", output_file=f"/dev/fd/{writing}")
+    os.close(writing)
+
+
+async def test_files_for_text_are_refused(tmp_path: Path, exporter: ExportManager) -> None:
+    """Before anything is opened, however they are wrapped."""
+    with tempfile.NamedTemporaryFile("w", encoding="utf-8") as file:
+        for target in (io.StringIO(), file):
+            with pytest.raises(InvalidOptionError, match="binary mode") as caught:
+                await exporter.export_conversations(format="json", output_file=target)  # type: ignore[arg-type]
+            assert "output_file" == caught.value.option
+
+
+@pytest.mark.parametrize("name", ["jsonl", "parquet"])
+async def test_what_a_format_needs_is_imported_in_a_thread(
+    name: str, tmp_path: Path, exporter: ExportManager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By exports and imports: a large library would hold the event loop up."""
+    threads: list[threading.Thread] = []
+
+    def noting(module: str) -> object:
+        threads.append(threading.current_thread())
+        return import_module(module)
+
+    monkeypatch.setattr("library.infrastructure.data.formats.registry.import_module", noting)
+    path = tmp_path / f"a.{name}"
+
+    await exporter.export_conversations(output_file=path)
+    await ImportManager(exporter.database_adapter).import_conversations(path, name)
+
+    assert 2 == len(threads)
+    assert threading.current_thread() not in threads
+
+
 async def test_the_default_database_is_opened_and_closed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -235,6 +345,10 @@ async def test_the_default_database_is_opened_and_closed(
         ("format", {"output_file": "export.json", "format": ExportFormat.CHATGPT}),
         ("output_file", {"output_file": None}),
         ("output_file", {"output_file": 5}),
+        ("output_file", {"output_file": io.StringIO(), "format": "json"}),
+        ("output_file", {"output_file": io.TextIOWrapper(io.BytesIO()), "format": "parquet"}),
+        ("output_file", {"output_file": TakesText(), "format": "json"}),
+        ("format", {"output_file": "export.tsv"}),
         ("fields", {"output_file": "a.json", "fields": ["user_inputs"]}),
         ("fields", {"output_file": "a.json", "fields": []}),
         ("fields", {"output_file": "a.json", "fields": ["user_input", "user_input"]}),
@@ -245,6 +359,9 @@ async def test_the_default_database_is_opened_and_closed(
         ("query", {"output_file": "a.json", "query": "words"}),
         ("conversation_ids", {"output_file": "a.json", "conversation_ids": "c"}),
         ("progress", {"output_file": "a.json", "progress": 5}),
+        ("progress", {"output_file": "a.json", "progress": asynchronous}),
+        ("progress", {"output_file": "a.json", "progress": partial(asynchronous)}),
+        ("progress", {"output_file": "a.json", "progress": Asynchronous()}),
     ],
 )
 async def test_wrong_options_are_named(

@@ -7,6 +7,7 @@ import gzip
 import io
 import json
 import os
+import tempfile
 import threading
 from datetime import UTC, datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
@@ -244,6 +245,84 @@ async def test_a_stream_is_read_and_stays_open(
     assert not stream.closed
     assert 20_000 == report.written
     assert 20_001 == len(await all_of(history))
+
+
+async def test_a_named_pipe_is_imported(
+    tmp_path: Path, importer: ImportManager, history: ConversationHistoryUnit
+) -> None:
+    """The event loop does not wait for who writes into it."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+
+    importing = asyncio.create_task(importer.import_conversations(pipe))
+    await history.save_message(ConversationMessage("c", "a", "b", NOON, 1.0))
+    await asyncio.to_thread(pipe.write_bytes, json.dumps(GOOD).encode())
+    report = await importing
+
+    assert (str(pipe), 1) == (report.path, report.written)
+    assert {"c", "import"} == {each.conversation_id for each in await all_of(history)}
+
+
+async def test_an_open_descriptor_has_a_path(importer: ImportManager) -> None:
+    """It leads to a pipe without a name, as a shell passes it for `<(command)`."""
+    reading, writing = os.pipe()
+    os.write(writing, json.dumps(GOOD).encode())
+    os.close(writing)
+
+    report = await importer.import_conversations(f"/dev/fd/{reading}")
+    os.close(reading)
+
+    assert 1 == report.written
+
+
+async def test_files_for_text_are_refused(importer: ImportManager) -> None:
+    """Before anything is read, however they are wrapped."""
+    with tempfile.NamedTemporaryFile("w+", encoding="utf-8") as file:
+        for source in (io.StringIO(json.dumps(GOOD)), file):
+            for run in (importer.import_conversations, importer.import_sessions):
+                with pytest.raises(InvalidOptionError, match="binary mode") as caught:
+                    await run(source)  # type: ignore[arg-type]
+                assert "input_file" == caught.value.option
+
+
+async def test_a_stream_is_called_so(importer: ImportManager) -> None:
+    """Where it has no name."""
+    report = await importer.import_conversations(io.BytesIO(json.dumps(GOOD).encode()))
+
+    assert "a stream" == report.path
+
+
+async def test_progress_is_no_coroutine(write: Write, importer: ImportManager) -> None:
+    """Nobody would wait for it."""
+
+    async def show(progress: TransferProgress) -> None:
+        raise AssertionError(progress)
+
+    with pytest.raises(InvalidOptionError, match="async def") as caught:
+        await importer.import_conversations(write(GOOD), progress=show)  # type: ignore[arg-type]
+
+    assert "progress" == caught.value.option
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.jsonl", '{"q": "Hello", "a": "Hi"}\n{"q": "Bye", "a": "Ho"}\n'),
+        ("a.json", '[{"q": "Hello", "a": "Hi"}, {"q": "Bye", "a": "Ho"}]'),
+        ("a.csv", "sep=;\r\nq;a\r\nHello;Hi\r\nBye;Ho\r\n"),
+    ],
+)
+async def test_files_of_other_names_are_found_out(
+    name: str, content: str, write: Write, importer: ImportManager, history: ConversationHistoryUnit
+) -> None:
+    """Where a mapping says what their names stand for."""
+    mapping = {"q": "user_input", "a": "agent_response"}
+
+    await importer.import_conversations(write(content, name=name), field_mapping=mapping)
+
+    assert [("Hello", "Hi"), ("Bye", "Ho")] == [
+        (each.user_input, each.agent_response) for each in await all_of(history)
+    ]
 
 
 async def test_the_source_is_found_by_its_content(
@@ -547,6 +626,39 @@ async def test_a_cancelled_import_has_stored_nothing(
         await importing
 
     assert [] == await all_of(history)
+
+
+@pytest.mark.parametrize("count", [3, 12_000])
+async def test_what_progress_raises_while_saving_comes_after_it(
+    count: int, write: Write, importer: ImportManager, history: ConversationHistoryUnit
+) -> None:
+    """An import that is being saved is completed."""
+
+    def refuse(progress: TransferProgress) -> None:
+        if progress.phase == "saving":
+            raise RuntimeError("enough")
+
+    with pytest.raises(RuntimeError, match="enough"):
+        await importer.import_conversations(write(*[GOOD] * count), progress=refuse)
+
+    assert count == len(await all_of(history))
+
+
+async def test_an_import_that_is_cancelled_while_saving_is_completed(
+    write: Write, importer: ImportManager, history: ConversationHistoryUnit
+) -> None:
+    """The cancellation is raised after that."""
+
+    def cancel(progress: TransferProgress) -> None:
+        if progress.phase == "saving":
+            importing.cancel()
+
+    path = write(*[GOOD] * 30_000)
+    importing = asyncio.create_task(importer.import_conversations(path, progress=cancel))
+    with pytest.raises(asyncio.CancelledError):
+        await importing
+
+    assert 30_000 == len(await all_of(history))
 
 
 async def test_the_unit_goes_on_while_a_file_is_imported(

@@ -27,7 +27,8 @@ class ExportManager(TransferManager):
 
     The file appears under its name when it is whole and on the disk; until then, and when anything goes
     wrong, what was there before stays. It is compressed if its name ends in `.gz` or `.zst`. An open binary
-    file can be given in its place, which is written as it comes, and stays open.
+    file can be given in its place, which is written as it comes, and stays open; so is what a path leads to
+    that is a pipe or a device, such as `/dev/stdout`.
 
     All formats but `ExportFormat.OPENAI` lose nothing: what is imported from them equals what was exported,
     if no fields were left out.
@@ -62,7 +63,7 @@ class ExportManager(TransferManager):
             missing: `"skip"` leaves conversations out that do not exist; the report names them.
             safe_for_spreadsheets: for CSV: texts that spreadsheets would take for formulas get an apostrophe
                 in front; an import removes it.
-            progress: called on the event loop from time to time.
+            progress: a plain function, called on the event loop from time to time.
 
         Raises:
             MissingRecordsError: a conversation does not exist; nothing was written.
@@ -111,7 +112,7 @@ class ExportManager(TransferManager):
             fields: which fields of `SessionData`, or `ended_at` and `end_reason`; default: all.
             missing: `"skip"` leaves sessions out that do not exist.
             safe_for_spreadsheets: for CSV.
-            progress: called on the event loop from time to time.
+            progress: a plain function, called on the event loop from time to time.
 
         Raises:
             MissingRecordsError: a session does not exist; nothing was written.

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Final
 from library.infrastructure.data.errors import InvalidOptionError, MissingRecordsError
 from library.infrastructure.data.formats.record_kind import SESSIONS
 from library.infrastructure.data.formats.registry import format_of_name, to_format, writer_class
+from library.infrastructure.data.formats.stored_bytes import is_text_file
 from library.infrastructure.data.option_checks import check_texts
 from library.infrastructure.data.output_file import OutputFile
 from library.infrastructure.data.transfer_report import ExportReport, TransferProgress
@@ -121,6 +122,9 @@ def _selection(kind: RecordKind, fields: Sequence[Field]) -> Callable[[Row], Row
 def _output(target: str | os.PathLike[str] | BinaryIO | None) -> OutputFile:
     if target is None or not (isinstance(target, str | os.PathLike) or hasattr(target, "write")):
         message = f"output_file must be a path or an open binary file, not {type(target).__name__}"
+        raise InvalidOptionError(message, option="output_file")
+    if is_text_file(target):
+        message = "output_file must be open in binary mode, not for text: open it with mode 'wb'"
         raise InvalidOptionError(message, option="output_file")
     return OutputFile(target)
 

@@ -9,6 +9,7 @@ from library.infrastructure.data.conversation_message import check_conversation_
 from library.infrastructure.data.errors import InvalidOptionError
 from library.infrastructure.data.formats.record_kind import EXCHANGES, SESSIONS
 from library.infrastructure.data.formats.source import Source
+from library.infrastructure.data.formats.stored_bytes import is_text_file
 from library.infrastructure.data.import_limits import ImportLimits
 from library.infrastructure.data.import_rows import ImportRows
 from library.infrastructure.data.imported_record import to_exchange_row, to_session_row
@@ -98,7 +99,8 @@ class ImportManager(TransferManager):
         tell no time get one of 1 January 1970, by their place in the file or conversation.
 
         Args:
-            input_file: the path of a file, or an open binary file; gzip, Zstandard and zip are unpacked.
+            input_file: the path of a file or a pipe, or an open binary file; gzip, Zstandard and zip are
+                unpacked.
             format: the format; default: found out by the content.
             merge_strategy: what happens to what is stored already; see the class.
             field_mapping: which names in the file stand for which fields, `{"question": "user_input"}`.
@@ -106,7 +108,9 @@ class ImportManager(TransferManager):
             encoding: of texts; default: UTF-8, or UTF-16 where the first bytes say so.
             delimiter: of CSV; default: found out.
             on_error: `"skip"`: leave out what cannot be imported, and report it.
-            progress: called on the event loop from time to time.
+            progress: a plain function, called on the event loop from time to time. What it raises is raised
+                here, as is a cancellation: while the file is read (phase "reading"), nothing is stored then;
+                once it is being saved (phase "saving"), all of it is, before that is raised.
 
         Raises:
             InvalidRecordError: a record cannot be imported: where it stands, and why. Nothing was stored.
@@ -163,7 +167,8 @@ class ImportManager(TransferManager):
             encoding: of texts.
             delimiter: of CSV.
             on_error: `"skip"`: leave out what cannot be imported, and report it.
-            progress: called on the event loop from time to time.
+            progress: a plain function, called on the event loop from time to time; what it raises, and a
+                cancellation, end the import only while the file is read, as for `import_conversations`.
 
         Raises:
             DuplicateSessionError: a session is stored already, and `merge_strategy` is `"append"`.
@@ -196,6 +201,9 @@ class ImportManager(TransferManager):
 def _source(given: str | os.PathLike[str] | BinaryIO, limits: ImportLimits, encoding: str | None) -> Source:
     if isinstance(given, str | os.PathLike):
         return Source(os.fspath(given), limits, encoding=encoding)
+    if is_text_file(given):
+        message = "input_file must be open in binary mode, not for text: open it with mode 'rb'"
+        raise InvalidOptionError(message, option="input_file")
     if hasattr(given, "read"):
         return Source(given, limits, encoding=encoding)
     message = f"input_file must be a path or an open binary file, not {type(given).__name__}"

@@ -73,7 +73,10 @@ class ImportRows:
 
     async def open(self, format: ExportFormat | str | None, delimiter: str | None) -> ExportFormat:  # noqa: A002
         """Find out the format, and prepare to read."""
-        form = to_format(format) if format is not None else await run_in_thread(detect, self._source)
+        if format is not None:
+            form = to_format(format)
+        else:
+            form = await run_in_thread(detect, self._source, self._mapping)
         reader = await run_in_thread(reader_class, form, self._kind.name)  # imports, perhaps for long
         self.has_own_ids = reader.is_own
         self._reader = reader(self._source, self._kind, ReadOptions(delimiter=delimiter))

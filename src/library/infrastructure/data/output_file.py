@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import io
 import os
-import stat
 import sys
 from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, Any, BinaryIO, Final, cast
@@ -19,7 +18,8 @@ from library.infrastructure.data.durable_io import (
     sync_folder,
     temporary_files,
 )
-from library.infrastructure.data.errors import StorageError
+from library.infrastructure.data.errors import InvalidOptionError, StorageError
+from library.infrastructure.data.formats.stored_bytes import is_stream_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,7 +31,7 @@ class OutputFile:
     """A binary file to write an export into; used in worker threads, by one at a time.
 
     What is opened is closed by `finish`, which makes the file visible, or by `abandon`, which leaves what was
-    there before. Streams that were handed in, and devices, are written as they come.
+    there before. Streams that were handed in, pipes and devices are written as they come.
     """
 
     def __init__(self, target: str | os.PathLike[str] | BinaryIO) -> None:
@@ -47,9 +47,12 @@ class OutputFile:
         self._stack = ExitStack()
         self._stream: BinaryIO | None = None
         self._path = ""
+        self._is_pipe = False
         if isinstance(target, str | os.PathLike):
             self._path = resolve_path(target)
             self.name = os.fspath(target)
+            if is_stream_path(self.name):
+                self._path, self._is_pipe = os.path.join(os.getcwd(), self.name), True
             """What errors and reports call it."""
         else:
             self._stream = target
@@ -70,9 +73,9 @@ class OutputFile:
         """
         with self._explained():
             if self._stream is not None:
-                self._counted.take_over(self._stream.write)
+                self._counted.take_over(self._refusing_text(self._stream.write))
                 return cast(BinaryIO, self._counted)
-            if os.path.lexists(self._path) and _is_device(self._path):
+            if self._is_pipe:
                 raw = self._stack.enter_context(open(self._path, "wb", buffering=0))  # noqa: SIM115
             else:
                 check_place(self._path)
@@ -95,7 +98,7 @@ class OutputFile:
             if self._stream is not None:
                 self._stream.flush()
             self._stack.close()
-            if self._path and not _is_device(self._path):
+            if self._path and not self._is_pipe:
                 sync_folder(os.path.dirname(self._path))
                 self._remove_left_behind()
 
@@ -126,6 +129,18 @@ class OutputFile:
                 return write(data)
 
         return explaining
+
+    def _refusing_text(self, write: Callable[[Any], int | None]) -> Callable[[Any], int | None]:
+        """Have a stream explained that takes no bytes."""
+
+        def refusing(data: Any) -> int | None:
+            try:
+                return write(data)
+            except TypeError as error:
+                message = f"output_file must be an open binary file: {self.name} takes no bytes ({error})"
+                raise InvalidOptionError(message, option="output_file") from error
+
+        return refusing
 
     def _remove_left_behind(self) -> None:
         """Remove what exports to the same place left that were killed."""
@@ -168,15 +183,6 @@ class _Counter(io.RawIOBase):
             written += done
         self.size += written
         return written
-
-
-def _is_device(path: str) -> bool:
-    """Tell whether a path leads to something that cannot be replaced, such as a pipe."""
-    try:
-        mode = os.stat(path).st_mode
-    except OSError:
-        return False
-    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
 
 
 def _zstd() -> Any:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import threading
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from library.infrastructure.data.errors import InvalidOptionError
@@ -35,6 +37,9 @@ class TransferRun:
         """Begin; called on the event loop."""
         if progress is not None and not callable(progress):
             raise InvalidOptionError("progress must be a function of one argument", option="progress")
+        if any(map(inspect.iscoroutinefunction, (progress, getattr(progress, "__call__", None)))):  # noqa: B004
+            message = "progress must be a plain function, not `async def`: it is called, and not waited for"
+            raise InvalidOptionError(message, option="progress")
         self._progress = progress
         self._loop = asyncio.get_running_loop()
         self._stop = threading.Event()
@@ -78,7 +83,9 @@ class TransferRun:
         except asyncio.CancelledError:
             self._stop.set()
             running.cancel()
-            await asyncio.wait((running,))
+            while not running.done():  # also when cancelled again
+                with suppress(asyncio.CancelledError):
+                    await asyncio.wait((running,))
             raise
         except StopTransfer:
             if self._error is not None:

@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 SAFE_COLUMN: Final = "safe_for_spreadsheets"
 """The last column of a file whose texts are guarded; it is "1" in each row where they are."""
 IS_SAFE: Final = "1"
+NO_DELIMITERS: Final = '"\r\n '
+"""Characters that cannot separate cells."""
+SEPARATOR_LINE: Final = re.compile(rf"sep=([^{NO_DELIMITERS}])(?:\r?\n|\r|\Z)")
+"""How Excel is told the delimiter, in a line before the header."""
 
 _EPOCH: Final = datetime(1970, 1, 1)  # noqa: DTZ001 - UTC, by the option below
 _FORMULA: Final = re.compile("'*[=+\\-@\\t\\r\\n\uff1d\uff0b\uff0d\uff20]")

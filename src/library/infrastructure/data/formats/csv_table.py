@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import csv
 import io
-import re
 from collections import Counter
 from typing import TYPE_CHECKING, ClassVar, Final, Protocol, TextIO
 
 from library.infrastructure.data.errors import FormatError, InvalidOptionError
-from library.infrastructure.data.formats.csv_cells import IS_SAFE, SAFE_COLUMN, cells, unguard
+from library.infrastructure.data.formats.csv_cells import (
+    IS_SAFE,
+    NO_DELIMITERS,
+    SAFE_COLUMN,
+    SEPARATOR_LINE,
+    cells,
+    unguard,
+)
 from library.infrastructure.data.formats.exceeded_limits import limit_error
 from library.infrastructure.data.formats.record_format import Fault, RecordReader, RecordWriter
 from library.infrastructure.data.formats.row_slices import TEXTUAL, row_slices
@@ -24,11 +30,8 @@ if TYPE_CHECKING:
 _LINE_END: Final = "\r\n"
 _ROWS_A_PIECE: Final = 256
 _DELIMITERS: Final = ",;\t|"
-_NO_DELIMITERS: Final = '"\r\n '
-_SEPARATOR_LINE: Final = re.compile(r"sep=(.)(?:[\r\n]|\Z)")
-"""How Excel is told the delimiter, in a line before the header."""
 _SEPARATOR_ROW: Final = ["sep=", ""]
-"""What that line is as a row."""
+"""What the line is as a row that tells the delimiter."""
 
 csv.field_size_limit((1 << 31) - 1)  # for the whole process; what a file may hold is limited here, row by row
 
@@ -77,7 +80,7 @@ class CsvReader(RecordReader):
         """
         super().__init__(source, kind, options)
         delimiter = options.delimiter
-        if delimiter is not None and (len(delimiter) != 1 or delimiter in _NO_DELIMITERS):
+        if delimiter is not None and (len(delimiter) != 1 or delimiter in NO_DELIMITERS):
             message = f"delimiter must be one character, such as ';', not {delimiter!r}"
             raise InvalidOptionError(message, option="delimiter")
         self._held = 0
@@ -110,7 +113,8 @@ class CsvReader(RecordReader):
                 if row != _SEPARATOR_ROW:
                     header = _Header(self._kind, row, self._source.name)
             elif len(row) != header.width:
-                yield place, Fault(f"it has {len(row)} cells, but the header has {header.width}")
+                cells_ = "1 cell" if len(row) == 1 else f"{len(row)} cells"
+                yield place, Fault(f"it has {cells_}, but the header has {header.width}")
             elif held > max_characters and any(len(cell) > max_characters for cell in row):
                 raise limit_error(
                     self._source.limits, "max_field_characters", self._source.name, f"line {place}"
@@ -142,7 +146,7 @@ class CsvReader(RecordReader):
     def _found_delimiter(self) -> str:
         """Choose the delimiter that finds most of the names in the header."""
         head = self._source.head().decode(errors="replace")
-        told = _SEPARATOR_LINE.match(head)
+        told = SEPARATOR_LINE.match(head)
         return told[1] if told else max(_DELIMITERS, key=lambda delimiter: self._rated(head, delimiter))
 
     def _rated(self, head: str, delimiter: str) -> tuple[int, int]:

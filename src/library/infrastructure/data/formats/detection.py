@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 from library.infrastructure.data.errors import FormatError
 from library.infrastructure.data.export_format import ExportFormat
+from library.infrastructure.data.formats.csv_cells import SEPARATOR_LINE
 from library.infrastructure.data.formats.json_peek import peek
 from library.infrastructure.data.formats.record_kind import EXCHANGES, SESSIONS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
+    from collections.abc import Set as AbstractSet
 
     from library.infrastructure.data.formats.source import Source
 
@@ -29,20 +31,26 @@ _SHOWN_KEYS: Final = 8
 _LANGCHAIN_TYPES: Final = ("human", "ai", "system", "tool", "function", "chat", "remove", "constructor")
 
 
-def detect(source: Source) -> ExportFormat:
+def detect(source: Source, names: Iterable[str] = ()) -> ExportFormat:
     """Tell the format of a file.
 
     The formats of this library come first: what has their fields is theirs, whatever else it has.
+
+    Args:
+        source: the file.
+        names: what fields are called in it, beside their own names; what has one of these is in a format of
+            this library.
 
     Raises:
         FormatError: it is of none that is known.
 
     """
+    own_names = frozenset(names)
     head = source.head(_HEAD_BYTES)
-    found = _tell(head)
+    found = _tell(head, own_names)
     if found is None and len(head) >= _HEAD_BYTES:
         head = source.head(_LONG_HEAD_BYTES)
-        found = _tell(head)
+        found = _tell(head, own_names)
     if found is not None:
         return found
     known = ", ".join(each.value for each in ExportFormat)
@@ -50,10 +58,12 @@ def detect(source: Source) -> ExportFormat:
         f"cannot tell the format of {source.name}: it is {_describe(head)}. Known are {known}: if it is one "
         "of these, say which (`format=...`)"
     )
+    if _keys(head):
+        message += "; if its keys are fields by other names, say which (`field_mapping=...`)"
     raise FormatError(message, path=source.name)
 
 
-def _tell(head: bytes) -> ExportFormat | None:
+def _tell(head: bytes, names: AbstractSet[str]) -> ExportFormat | None:
     for magic, format_ in _MAGIC:
         if head.startswith(magic):
             return format_
@@ -62,8 +72,8 @@ def _tell(head: bytes) -> ExportFormat | None:
     if start == "<":
         return ExportFormat.XML
     if start and start in "[{":
-        return _tell_json(text)
-    return ExportFormat.CSV if _is_table(text) else None
+        return _tell_json(text, names)
+    return ExportFormat.CSV if _is_table(text, names) else None
 
 
 def _text(head: bytes) -> str:
@@ -82,7 +92,7 @@ def _text(head: bytes) -> str:
     return text.lstrip("\ufeff \t\r\n")
 
 
-def _tell_json(text: str) -> ExportFormat | None:
+def _tell_json(text: str, names: AbstractSet[str]) -> ExportFormat | None:
     values = peek(text)
     is_array = text.startswith("[")
     own = ExportFormat.JSON if is_array else ExportFormat.JSONL
@@ -90,16 +100,19 @@ def _tell_json(text: str) -> ExportFormat | None:
         return own
     elements = values[0] if is_array else values
     for element in elements[:_SHOWN_KEYS]:
+        if _is_own(element, names):
+            return own
         for check, format_ in _CHECKS:
             if check(element):
-                return format_ or own
+                return format_
     return None
 
 
-def _is_own(value: Any) -> bool:
+def _is_own(value: Any, names: AbstractSet[str]) -> bool:
     if not isinstance(value, dict):
         return False
-    return bool({"user_input", "agent_response"} & value.keys()) or {"session_id", "user_id"} <= value.keys()
+    keys = value.keys()
+    return bool(({"user_input", "agent_response"} | names) & keys) or {"session_id", "user_id"} <= keys
 
 
 def _is_chatgpt(value: Any) -> bool:
@@ -162,8 +175,7 @@ def _is_openai(value: Any) -> bool:
     )
 
 
-_CHECKS: Final[tuple[tuple[Callable[[Any], bool], ExportFormat | None], ...]] = (
-    (_is_own, None),
+_CHECKS: Final[tuple[tuple[Callable[[Any], bool], ExportFormat], ...]] = (
     (_is_chatgpt, ExportFormat.CHATGPT),
     (_is_claude, ExportFormat.CLAUDE),
     (_is_open_webui, ExportFormat.OPEN_WEBUI),
@@ -173,7 +185,7 @@ _CHECKS: Final[tuple[tuple[Callable[[Any], bool], ExportFormat | None], ...]] = 
     (_is_langchain, ExportFormat.LANGCHAIN),
     (_is_openai, ExportFormat.OPENAI),
 )
-"""What makes an element one of a format, in the order in which it is asked; `None`: one of this library."""
+"""What makes an element one of a format, in the order in which it is asked."""
 
 
 def _objects(value: dict[str, Any], key: str) -> list[dict[str, Any]]:
@@ -181,11 +193,18 @@ def _objects(value: dict[str, Any], key: str) -> list[dict[str, Any]]:
     return [each for each in held if isinstance(each, dict)] if isinstance(held, list) else []
 
 
-def _is_table(text: str) -> bool:
-    """Tell whether the first line can be the names of columns, and the second one a row of that many."""
-    rows = max((_first_rows(text, delimiter) for delimiter in _DELIMITERS), key=lambda rows: len(rows[0]))
+def _is_table(text: str, own_names: AbstractSet[str]) -> bool:
+    """Tell whether the first line can be the names of columns, and the second one a row of that many.
+
+    A line that tells the delimiter is passed over.
+    """
+    told = SEPARATOR_LINE.match(text)
+    if told:
+        text = text[told.end() :]
+    delimiters = told[1] if told else _DELIMITERS
+    rows = max((_first_rows(text, delimiter) for delimiter in delimiters), key=lambda rows: len(rows[0]))
     names = [name.strip() for name in rows[0]]
-    if _OWN_NAMES & set(names):
+    if (_OWN_NAMES | own_names) & set(names):
         return True
     return (
         1 < len(names) == len(set(names))
@@ -203,6 +222,16 @@ def _first_rows(text: str, delimiter: str) -> list[list[str]]:
         rows += (row for row in islice(lines, 3) if row)
     is_cut = len(rows) == 2 and not text.endswith(("\r", "\n"))
     return (rows[:1] if is_cut else rows[:2]) or [[]]
+
+
+def _keys(head: bytes) -> list[str]:
+    """Return the keys of the first object, if there is one."""
+    text = _text(head)
+    values = peek(text) if text[:1] in {"[", "{"} else []
+    first = values[0] if values else None
+    if isinstance(first, list):
+        first = first[0] if first else None
+    return list(first) if isinstance(first, dict) else []
 
 
 def _describe(head: bytes) -> str:

@@ -29,7 +29,7 @@ _ENTRIES: Final[dict[ExportFormat, _Entry]] = {
     ExportFormat.JSONL: _Entry(
         "json_lines", "JsonLinesReader", "JsonLinesWriter", (".jsonl", ".ndjson"), _OWN
     ),
-    ExportFormat.CSV: _Entry("csv_table", "CsvReader", "CsvWriter", (".csv", ".tsv"), _OWN),
+    ExportFormat.CSV: _Entry("csv_table", "CsvReader", "CsvWriter", (".csv",), _OWN),
     ExportFormat.XML: _Entry("xml_document", "XmlReader", "XmlWriter", (".xml",), _OWN),
     ExportFormat.PARQUET: _Entry("parquet_file", "ParquetReader", "ParquetWriter", (".parquet",), _OWN),
     ExportFormat.OPENAI: _Entry("openai_finetuning", "OpenAIReader", "OpenAIWriter"),

@@ -17,6 +17,7 @@ from library.infrastructure.data.formats.stored_bytes import (
     Layer,
     LayerFile,
     StoredBytes,
+    is_stream_path,
     open_file,
 )
 from library.infrastructure.data.formats.transcoding import Rejoined, as_utf8, check_encoding
@@ -27,7 +28,9 @@ if TYPE_CHECKING:
     from library.infrastructure.data.import_limits import ImportLimits
 
 _STREAM_STEM: Final = "import"
-_STREAM_NAME: Final = "standard input"
+_STREAM_NAME: Final = "a stream"
+_STANDARD_INPUT: Final = "<stdin>"
+"""What Python calls it."""
 
 
 class Source:
@@ -36,7 +39,8 @@ class Source:
     What is compressed (gzip, Zstandard), encoded (UTF-8 and UTF-16 by their marks, or as told) or packed (the
     `conversations.json` in a zip file) is told by its first bytes, not by its name, and unpacked on the way.
 
-    A file can be opened any number of times, a stream once; looking at its `head` does not count.
+    A file can be opened any number of times, a stream once; looking at its `head` does not count. A path
+    that leads to a pipe or a device, as `/dev/stdin` may, is a stream, too.
 
     Raises, wherever it reads:
         StorageError: the file cannot be read.
@@ -50,8 +54,8 @@ class Source:
         """Prepare; nothing is opened yet.
 
         Args:
-            file: the path of a file; or an open binary file, of which only `read` is used, and which is left
-                open.
+            file: the path of a file or a pipe; or an open binary file, of which only `read` is used, and
+                which is left open.
             limits: how much it may hold.
             encoding: of text; `None`: UTF-16 where its first bytes say so, else UTF-8.
 
@@ -62,10 +66,16 @@ class Source:
         check_encoding(encoding)
         self.limits: ImportLimits = limits
         self._encoding = encoding
-        self._path = resolve_path(file) if isinstance(file, str) else None
-        self._stream = None if isinstance(file, str) else file
+        self._stream: str | BinaryIO | None = None
+        self._path: str | None = None
+        if not isinstance(file, str):
+            self._stream = file
+        elif is_stream_path(file):
+            self._stream = str(Path.cwd() / file)
+        else:
+            self._path = resolve_path(file)
         self.name: str = file if isinstance(file, str) else _name_of(file)
-        """What errors call it: the path, or "standard input"."""
+        """What errors call it: the path, or "standard input", or "a stream"."""
         self._stored: StoredBytes | ZipMember | None = None
         self._begun: Layer | None = None
         """The content, opened by `head` and not passed on yet."""
@@ -159,13 +169,20 @@ class Source:
             stored = StoredBytes(open_file(self._path, self.name), self.name, is_owned=True)
         elif self._stream is not None and not self._is_used_up:
             self._is_used_up = True
-            stored = StoredBytes(self._stream, self.name, is_owned=False)
+            stored = self._opened_stream(self._stream)
         else:
             message = f"{self.name} can be read once only: save it as a file, and import that"
             raise StorageError(message, path=self.name)
         self._stored = stored
         self._opened.append(stored)
         return stored
+
+    def _opened_stream(self, stream: str | BinaryIO) -> StoredBytes:
+        """Open a pipe or a device by its path, as it is; what is open already stays its owner's."""
+        if not isinstance(stream, str):
+            return StoredBytes(stream, self.name, is_owned=False)
+        with explain_os_errors("read", self.name):
+            return StoredBytes(io.FileIO(stream, "rb"), self.name, is_owned=True)
 
     def _plain_file(self) -> str | None:
         """Return the path if the file itself is the content."""
@@ -194,4 +211,6 @@ class Source:
 def _name_of(stream: BinaryIO) -> str:
     """Name a stream by its file, if it tells one."""
     name = getattr(stream, "name", None)
-    return name if isinstance(name, str) and not name.startswith("<") else _STREAM_NAME
+    if name == _STANDARD_INPUT:
+        return "standard input"
+    return name if isinstance(name, str) and name and not name.startswith("<") else _STREAM_NAME

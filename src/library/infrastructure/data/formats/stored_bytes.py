@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import io
+import os
 import stat
 from abc import ABC, abstractmethod
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Final
+from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 from library.infrastructure.data.durable_io import explain_os_errors
 from library.infrastructure.data.errors import InvalidOptionError, StorageError
@@ -120,7 +121,7 @@ class StoredBytes(Layer):
             raise StorageError(message, path=self._name)
         if not isinstance(data, bytes):
             message = f"{self._name} gives {type(data).__name__} instead of bytes: open it in binary mode"
-            raise InvalidOptionError(message, option="file")
+            raise InvalidOptionError(message, option="input_file")
         self.position += len(data)
         return data
 
@@ -129,7 +130,7 @@ def open_file(path: str, name: str) -> io.FileIO:
     """Open a file for reading.
 
     Raises:
-        StorageError: there is none, or it cannot be opened, or is no regular file.
+        StorageError: there is none, or it cannot be opened, or is no regular file; see `is_stream_path`.
 
     """
     with explain_os_errors("read", name):
@@ -141,6 +142,25 @@ def open_file(path: str, name: str) -> io.FileIO:
         if stat.S_ISDIR(mode):
             raise StorageError(f"cannot read {name}: it is a folder; give the path of a file", path=name)
         if not stat.S_ISREG(mode):
-            message = f"cannot read {name}: it is not a regular file; pass what it gives on standard input"
-            raise StorageError(message, path=name)
+            raise StorageError(f"cannot read {name}: it is not a regular file any more", path=name)
         return io.FileIO(path, "rb")
+
+
+def is_stream_path(path: str) -> bool:
+    """Tell whether what a path leads to can only be read or written as it comes: a pipe, or a device.
+
+    Such paths must be opened as they are: links such as `/dev/stdin` and `/dev/fd/63` lead to what has no
+    name in any folder. That goes also for files that were deleted, and are still open.
+    """
+    try:
+        mode = Path(path).stat().st_mode
+    except (OSError, ValueError):
+        return False
+    if stat.S_ISDIR(mode):
+        return False
+    return not stat.S_ISREG(mode) or not Path(os.path.realpath(path)).exists()
+
+
+def is_text_file(file: Any) -> bool:
+    """Tell whether an open file was opened for text; the files of `tempfile` are wrapped."""
+    return isinstance(file, io.TextIOBase) or isinstance(getattr(file, "file", None), io.TextIOBase)
