@@ -310,6 +310,20 @@ async def test_a_lost_connection_is_replaced_in_reads(engine: Engine) -> None:
     assert 7 == await engine.read("read", work, primary=True)
 
 
+async def test_the_servers_farewell_is_heard(engine: Engine) -> None:
+    """A connection that was idle may have been told that the server ends, and not be closed yet."""
+    fields = b"SFATAL\0C57P01\0Mterminating connection\0\0"
+    for use in (lambda: engine.fetch("read", "SELECT 7"), lambda: engine.transact("add", adding(1))):
+        connection, _ = (await engine.homes.here()).primary._idle[-1]
+        connection._protocol.data_received(b"E" + (len(fields) + 4).to_bytes(4, "big") + fields)
+        assert not connection.is_closed()
+
+        await use()
+
+        assert connection.is_closed()
+    assert [1] == await numbers(engine)
+
+
 async def end(engine: Engine, pid: int) -> None:
     await engine.fetch("end", "SELECT pg_terminate_backend($1, 5000)", pid)
 

@@ -111,9 +111,7 @@ def exchange_tokens(user_input: str, agent_response: str, scope: str) -> IndexTo
     asked_text, answered_text, mark_text = index_texts(user_input, agent_response, scope)
     if asked_text.isascii() != answered_text.isascii():
         mark_text = mark_text.translate(_LOWER)
-    texts = asked_text, answered_text
-    tokens = [prepared_tokens(text.lower() if text.isascii() else text) for text in texts]
-    return IndexTokens(*tokens, mark_text.split(" "))
+    return IndexTokens(_lower_tokens(asked_text), _lower_tokens(answered_text), mark_text.split(" "))
 
 
 @lru_cache(maxsize=4096)
@@ -131,6 +129,11 @@ def index_tokens(folded: str) -> list[str]:
 def prepared_tokens(prepared: str) -> list[str]:
     """List the tokens of a text of `IndexTexts`, in lower case, as the index's tokenizer finds them."""
     return _TOKEN.findall(prepared)
+
+
+def _lower_tokens(prepared: str) -> list[str]:
+    """List the tokens of a prepared text; folded text is in lower case already, ASCII was left as it is."""
+    return prepared_tokens(prepared.lower() if prepared.isascii() else prepared)
 
 
 def spaced(folded: str) -> str:

@@ -89,6 +89,8 @@ def is_lost(error: BaseException | None) -> bool:
         return error.sqlstate in _LOST
     if isinstance(error, asyncpg.InterfaceError):
         return not isinstance(error, ValueError) and "clos" in str(error)
+    if isinstance(error, asyncpg.InternalClientError):  # the server's farewell came first: nothing was sent
+        return "cannot switch to state" in str(error)
     return isinstance(error, ConnectionError) and not _is_without_tls(error)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from library.infrastructure.interfaces.database.postgresql.failures import is_of_driver, translate
+from library.infrastructure.interfaces.database.postgresql.failures import is_lost, is_of_driver, translate
 from library.infrastructure.interfaces.database.postgresql.farewell import dispose, settle
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ class Lease:
         """Give it back; what the driver raised is translated."""
         is_drivers = error is not None and is_of_driver(error, self._connection)
         try:
-            if isinstance(error, GeneratorExit):
+            if isinstance(error, GeneratorExit) or is_lost(error):
                 dispose(self._connection)
             elif error is not None:
                 await settle(self._connection)

@@ -92,6 +92,8 @@ class Pool:
             raise
         except BaseException:
             self._opening.discard(opening)
+            if opening.done() and not opening.cancelled() and opening.exception() is None:
+                dispose(opening.result())  # opened in the very moment in which the caller was cancelled
             self._pass_on(None)
             raise
         self._opening.discard(opening)

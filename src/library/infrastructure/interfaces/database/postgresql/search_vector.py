@@ -64,7 +64,7 @@ def search_vector(user_input: str, agent_response: str, conversation_id: str) ->
 def _placed(tokens: list[str], first: int) -> Iterable[str]:
     """Write lexemes and their positions, but for the first quote.
 
-    One that comes again is written again, and the server joins its positions: sooner done than looking for it.
+    One that comes again is written again, and the server joins its positions: that is soonest done.
     """
     if max(map(len, tokens), default=0) > LONGEST_LEXEME:
         tokens = [lexeme(token) for token in tokens]

@@ -83,7 +83,7 @@ class Attempt(Generic[T]):
 async def _roll_back(connection: Any, error: BaseException) -> None:
     """Leave no transaction open; a connection where that cannot be done in a moment is closed."""
     await settle(connection)
-    if is_read_only(error):  # another server may be the primary by now
+    if is_lost(error) or is_read_only(error):  # it is about to close; another may be the primary by now
         dispose(connection)
     if not connection.is_closed() and connection.is_in_transaction():
         try:
