@@ -2,7 +2,7 @@
 
 Sybil finds the code blocks; what runs them is ours, because these pages await at top level.
 The blocks of one page are one program: they share their names, an event loop and an empty working directory.
-Blocks in other languages are only read.
+Blocks in other languages are only read. What all tests need of the process is here, too.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import ast
 import asyncio
 import contextlib
 import inspect
+import signal
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,6 +28,12 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parent
 PAGE = "<page>"  # no identifier, so that it cannot meet a name of the page's own
+
+
+def pytest_configure() -> None:
+    """Let processes be interrupted, also where a script runs the tests in its background."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 class Page:
