@@ -4,8 +4,8 @@ Beside each format stands a floor: the least code that moves the same exchanges.
 compare with the floor in the same rounds; more is better. The last table holds each promise of the project
 beside what was measured. See `_harness.py` for how measurements are taken.
 
-The whole run takes about a quarter of an hour and 2 GB of disk in a temporary folder, which is deleted in the end.
-Ours waits for the disk where the floors do not; `--folder /dev/shm` leaves the disk out.
+The whole run takes about a quarter of an hour, and 2 GB of disk in a temporary folder, which is deleted in
+the end. Ours waits for the disk where the floors do not; `--folder /dev/shm` leaves the disk out.
 """
 
 from __future__ import annotations
