@@ -52,6 +52,7 @@ bench: $(VENV)/.ready-bench ## measure units, histories, sessions, exports and i
 	@$(VPY) benchmarks/history.py $(ARGS)
 	@$(VPY) benchmarks/sessions.py
 	@$(VPY) benchmarks/transfer.py
+	@$(VPY) benchmarks/postgresql.py
 
 build: $(VENV)/.ready-dev ## build the wheel and the source distribution into dist/
 	@rm -rf dist
