@@ -10,6 +10,7 @@ import socket
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+import asyncpg
 import pytest
 from postgresql_server import PASSWORD, PostgreSQLServer, free_port
 from tls_proxy import make_certificate, tls_in_front_of
@@ -86,6 +87,36 @@ async def test_every_acknowledged_save_is_there_once(
         assert sorted(acknowledged.items()) == sorted(found)
         assert len({text for _, text in found}) == len(found)
         await unit.shutdown()
+
+
+async def test_an_earlier_exchange_is_not_taken_for_one_that_was_not_sent(
+    server: PostgreSQLServer, database: str, url: str
+) -> None:
+    """The connection is lost before the second of two that are equal is sent."""
+    twin = message(1)
+    async with PostgreSQLAdapter(url) as adapter, ConversationHistoryUnit(adapter) as unit:
+        first = await unit.save_message(twin)
+    async with PostgreSQLAdapter(url) as adapter, ConversationHistoryUnit(adapter) as unit:
+        await unit.get_conversation_history("c")
+        blocker = await asyncpg.connect(url)
+        lock = blocker.transaction()
+        await lock.start()
+        await blocker.execute('ALTER SEQUENCE "nb:conversations:ids" RENAME TO other')
+        saving = asyncio.create_task(unit.save_message(twin))
+        ended = 0
+        while not ended:
+            ended = await end_who_waits(server, database)
+        await lock.rollback()
+        await blocker.close()
+
+        assert first != await saving
+        assert 2 == len(await unit.get_conversation_history("c"))
+
+
+async def end_who_waits(server: PostgreSQLServer, database: str) -> int:
+    """End the connections that wait for a lock; return how many there were."""
+    waiting = "FROM pg_stat_activity WHERE datname = $1 AND wait_event_type = 'Lock'"
+    return len(await server.fetch(f"SELECT pg_terminate_backend(pid) {waiting}", database))
 
 
 async def test_callers_wait_for_a_server_that_is_restarted(own_server: PostgreSQLServer) -> None:

@@ -96,6 +96,8 @@ class Saving:
 
         async def is_stored(connection: Any) -> bool:
             nonlocal is_doubtful
+            if not is_doubtful:  # nothing was sent: what looks the same is an earlier one
+                return False
             found = await _find(connection, sql, rows, last_id)
             is_doubtful = False
             if found:
