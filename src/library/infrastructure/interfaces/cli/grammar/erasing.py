@@ -19,8 +19,9 @@ DELETE: Final = DataCommand(
     "actions.erasing:delete",
     """Erase conversations, or single exchanges.
 
-    What was erased is gone from the table, the search index and the bytes of the file; backups stay. You
-    are asked first. Where nobody can be asked, nothing is erased without --yes.
+    What was erased is gone from the table and the search index, and on SQLite from the bytes of the file;
+    a PostgreSQL server keeps bytes until its vacuum. Backups stay. You are asked first. Where nobody can be
+    asked, nothing is erased without --yes.
     """,
     params=[
         click.Argument(["conversations"], type=ConversationId(), nargs=-1),
