@@ -349,7 +349,7 @@ def test_exports(order: str, plan: str, plan_of: Callable[..., Plan]) -> None:
     ("name", "bindings", "expected"),
     [
         ("same", (*CONVERSATION, 0, "a", "b"), BY_CONVERSATION),
-        ("former_of_conversation", (*CONVERSATION, 9), BY_CONVERSATION),
+        ("former_of_conversation", (*CONVERSATION, 9, 300), BY_CONVERSATION),
         ("any_between", (1, 9), ROWID),
         ("greatest_id", (), "SEARCH conversations"),
     ],
