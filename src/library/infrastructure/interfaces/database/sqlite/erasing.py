@@ -145,7 +145,7 @@ class Erasing:
             connection: the writer's.
             rows: id, conversation, both texts and parent of each.
             expected: how many are erased in all, with those of other calls.
-            more_follow: whether another call comes at once, so that the rest of the work can wait for it.
+            more_follow: whether another call, or `go_on`, comes soon: the rest of the work waits for it.
 
         """
         self._held_until = time.monotonic() + _HELD_S if more_follow else 0.0
@@ -165,6 +165,10 @@ class Erasing:
         connection.executemany(self._sql["delete"], [(message_id,) for message_id in parents])
         self._counters.write(connection, last_id, indexed_id, changes + len(rows))
         self._is_wanted = True
+
+    def go_on(self) -> None:
+        """Have the rest of the work done: no call follows."""
+        self._held_until = 0.0
 
     # -- upkeep ----------------------------------------------------------------------------------------------
 

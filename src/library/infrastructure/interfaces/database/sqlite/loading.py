@@ -82,6 +82,7 @@ class ExchangeLoading(LoadJobs):
         """Keep the ids, or move all of them behind all that were ever given."""
         is_kept = not load.least_id or (load.has_own_ids and keeps_ids)
         load.shift = 0 if is_kept else load.former_last_id + 1 - load.least_id
+        self._erasing.go_on()
         super()._place(load, keeps_ids=keeps_ids)
 
     def _ids(
