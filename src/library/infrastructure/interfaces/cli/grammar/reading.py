@@ -88,7 +88,7 @@ LIST: Final = DataCommand(
         ),
         click.Option(["--after"], metavar="CURSOR", help="Go on behind this place, which `list` names."),
         click.Option(
-            ["--session"], metavar="ID", help="Only those with exchanges of this session, by its full id."
+            ["--session"], metavar="ID", help="Only those with exchanges of one session, by its full id."
         ),
     ],
     examples=[

@@ -147,7 +147,7 @@ EXPORT: Final = DataCommand(
             ["--session", "sessions"],
             multiple=True,
             metavar="ID",
-            help="With --kind sessions: only this session, by its full id; may be repeated.",
+            help="With --kind sessions: only the session of this full id; may be repeated.",
         ),
     ],
     examples=[
